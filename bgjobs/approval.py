@@ -1,0 +1,308 @@
+"""Which classes may run, which of their methods, and whether the parameters fit.
+
+A name from outside is a key of a dictionary, never something to import or to look up with ``getattr``:
+what is not in the list does not exist. Names are compared exactly; nothing is repaired.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+from bgjobs.exceptions import ClassNotApproved, ConfigurationError, InvalidParameters, MethodNotApproved
+
+# fullmatch and ASCII: match() accepts a trailing line feed, \w accepts letters that only look alike.
+_METHOD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_CLASS_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+")
+
+PARAMETERS_LIMIT = 64 * 1024
+"""Bytes of the parameters as JSON. A job gets ids of its data, not the data."""
+DEPTH_LIMIT = 32
+_INTEGERS = range(-(2**63), 2**63)
+_SURROGATE_OR_NUL = re.compile("[\x00\ud800-\udfff]")
+# The seeds' jobs take one array of everything; a parameter of one of these names gets the dict whole.
+_WHOLE_DICT_NAMES = ("params", "parameters")
+_PLAIN_KINDS = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+Approvable = type | str
+Approved = Iterable[Approvable] | Mapping[Approvable, Iterable[str] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class JobCall:
+    """A checked call: the names and parameters to store, and the code they stand for."""
+
+    class_name: str
+    method_name: str
+    parameters: dict[str, Any] | list[Any]
+    job_class: type
+
+    def on(self, instance: Any) -> Any:
+        """Make the call on ``instance`` and return what it returns."""
+        args, kwargs = _spread(_method_of(self.job_class, self.method_name), self.parameters)
+        return getattr(instance, self.method_name)(*args, **kwargs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Method:
+    """A function of a class with what the call itself puts first: nothing, the instance or the class."""
+
+    function: FunctionType
+    bound: int
+
+    @property
+    def signature(self) -> inspect.Signature:
+        return inspect.signature(self.function)
+
+    @property
+    def takes_dict_whole(self) -> str | None:
+        """The name of the only parameter, if it is one that gets the dict whole."""
+        own = list(self.signature.parameters.values())[self.bound :]
+        if len(own) == 1 and own[0].name in _WHOLE_DICT_NAMES and own[0].kind in _PLAIN_KINDS:
+            return own[0].name
+        return None
+
+
+class Approval:
+    """The list of approved classes, and the check of a call against it."""
+
+    def __init__(self) -> None:
+        self._classes: dict[str, type] = {}
+        self._methods: dict[str, frozenset[str]] = {}
+        self._unresolved: dict[str, frozenset[str] | None] = {}
+
+    def add(self, approved: Approved) -> None:
+        """Approve classes, or dotted paths of classes, which are imported at the first look at the list.
+
+        With a mapping, only the named methods of each class.
+        """
+        entries = approved.items() if isinstance(approved, Mapping) else ((item, None) for item in approved)
+        for item, methods in entries:
+            names = None if methods is None else frozenset(methods)
+            if isinstance(item, str):
+                if not _CLASS_PATH.fullmatch(item):
+                    raise ConfigurationError(f"{item!r} is not the dotted path of a class.")
+                self._unresolved[item] = names
+            else:
+                self._register(public_name(item), item, names)
+
+    @property
+    def classes(self) -> Mapping[str, type]:
+        """Every approved class by its public name. Raises :class:`ConfigurationError` for a path that
+        cannot be imported."""
+        self._resolve()
+        return self._classes
+
+    def call(self, class_name: Approvable, method_name: str, parameters: Any) -> JobCall:
+        """The checked call.
+
+        ``class_name`` is a class or its dotted name, ``parameters`` a dict (keyword arguments), a list
+        (positional arguments) or None. Raises :class:`ClassNotApproved`, :class:`MethodNotApproved` or
+        :class:`InvalidParameters`.
+        """
+        name, job_class = self._approved_class(class_name)
+        method = self._approved_method(name, job_class, method_name)
+        parameters = checked_parameters({} if parameters is None else parameters)
+        _check_binding(name, method_name, method, parameters)
+        return JobCall(name, method_name, parameters, job_class)
+
+    def methods_of(self, class_name: str) -> list[str]:
+        """The method names of an approved class that a job may call."""
+        self._resolve()
+        return sorted(
+            name for name in self._methods[class_name] if _is_callable_method(self._classes[class_name], name)
+        )
+
+    def _approved_class(self, class_name: Approvable) -> tuple[str, type]:
+        if isinstance(class_name, type):
+            name = public_name(class_name)
+            if self.classes.get(name) is not class_name:
+                raise ClassNotApproved(name)
+            return name, class_name
+        if type(class_name) is not str:
+            raise ClassNotApproved(f"a value of type {type(class_name).__name__}")
+        if class_name not in self.classes:
+            raise ClassNotApproved(class_name)
+        return class_name, self._classes[class_name]
+
+    def _approved_method(self, class_name: str, job_class: type, method_name: str) -> _Method:
+        if type(method_name) is not str:
+            raise MethodNotApproved(
+                class_name, f"a value of type {type(method_name).__name__}", "a method name is a str"
+            )
+        if not _METHOD_NAME.fullmatch(method_name):
+            raise MethodNotApproved(class_name, method_name, "that is not the name of a public method")
+        if method_name not in self._methods[class_name]:
+            raise MethodNotApproved(class_name, method_name, "it is not among the methods of this class")
+        try:
+            return _method_of(job_class, method_name)
+        except TypeError as error:
+            raise MethodNotApproved(class_name, method_name, str(error)) from None
+
+    def _register(self, name: str, job_class: type, methods: frozenset[str] | None) -> None:
+        if not isinstance(job_class, type):
+            raise ConfigurationError(f"{name} is not a class, so it cannot be approved.")
+        own = frozenset(key for key in vars(job_class) if _METHOD_NAME.fullmatch(key))
+        missing = (methods or frozenset()) - own
+        if missing:
+            raise ConfigurationError(
+                f"{name} defines no public method {', '.join(sorted(missing))}. Approve methods it defines itself."
+            )
+        self._classes[name] = job_class
+        self._methods[name] = own if methods is None else methods
+
+    def _resolve(self) -> None:
+        while self._unresolved:
+            path, methods = next(iter(self._unresolved.items()))
+            self._register(path, _imported(path), methods)
+            del self._unresolved[path]
+
+
+def public_name(job_class: type) -> str:
+    """The dotted name by which every process knows the class.
+
+    A class of the script that was started lives in ``__main__`` there and under its file's name in the
+    other processes, so the file's name is the one that counts.
+    """
+    module = job_class.__module__
+    if module == "__main__":
+        module = _name_of_main_module()
+    return f"{module}.{job_class.__qualname__}"
+
+
+def checked_parameters(parameters: Any) -> dict[str, Any] | list[Any]:
+    """``parameters`` if it comes back from JSON unchanged; :class:`InvalidParameters` otherwise.
+
+    Stops at the first fault, so a hostile value costs no more than the limit allows.
+    """
+    if type(parameters) not in (dict, list):
+        raise InvalidParameters("must be a dict (keyword arguments) or a list (positional arguments)")
+    size = 0
+    waiting: list[tuple[Any, str, int]] = [(parameters, "parameters", 0)]
+    while waiting:
+        value, path, depth = waiting.pop()
+        size += _checked_size(value, path)
+        if size > PARAMETERS_LIMIT:
+            raise _too_large()
+        if type(value) in (dict, list):
+            if depth >= DEPTH_LIMIT:
+                raise InvalidParameters(f"nested deeper than {DEPTH_LIMIT} levels", path=path[:80])
+            if size + 2 * len(value) > PARAMETERS_LIMIT:
+                raise _too_large()
+            if type(value) is dict:
+                for key, item in value.items():
+                    if type(key) is not str:
+                        raise InvalidParameters("the keys of a JSON object are texts", path=path)
+                    size += _checked_size(key, path)
+                    waiting.append((item, f"{path}.{key[:40]}", depth + 1))
+            else:
+                waiting.extend((item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value))
+    if len(json.dumps(parameters, ensure_ascii=False, separators=(",", ":")).encode()) > PARAMETERS_LIMIT:
+        raise _too_large()
+    return parameters  # type: ignore[no-any-return]
+
+
+def _checked_size(value: Any, path: str) -> int:
+    kind = type(value)
+    if kind is str:
+        if len(value) <= PARAMETERS_LIMIT and _SURROGATE_OR_NUL.search(value):
+            raise InvalidParameters("a text with a NUL or half a surrogate pair cannot be stored", path=path)
+        return len(value)
+    if kind is float and not (-1.8e308 < value < 1.8e308):  # NaN compares false as well
+        raise InvalidParameters("NaN and infinity are not JSON", path=path)
+    if kind is int and value not in _INTEGERS:
+        raise InvalidParameters("a whole number beyond 64 bits", path=path)
+    if kind not in (dict, list, float, int, bool, type(None)):
+        raise InvalidParameters(
+            f"a {kind.__name__} is not JSON; pass a text, number, bool, None, list or dict", path=path
+        )
+    return 1
+
+
+def _too_large() -> InvalidParameters:
+    return InvalidParameters(f"more than {PARAMETERS_LIMIT // 1024} KiB as JSON; store the data and pass its id")
+
+
+def _method_of(job_class: type, method_name: str) -> _Method:
+    """The method that ``job_class`` itself defines. Raises :class:`TypeError` saying why it may not run.
+
+    Looks in the class's own dictionary: no property is evaluated, no base class consulted.
+    """
+    attribute = vars(job_class)[method_name]
+    bound = 0 if isinstance(attribute, staticmethod) else 1
+    if isinstance(attribute, staticmethod | classmethod):
+        attribute = attribute.__func__
+    if not isinstance(attribute, FunctionType) or attribute.__name__ == "<lambda>":
+        raise TypeError("it is not a plain method")
+    underlying = inspect.unwrap(attribute)
+    if inspect.isgeneratorfunction(underlying) or inspect.isasyncgenfunction(underlying):
+        raise TypeError("it is a generator: calling it would run nothing")
+    if inspect.iscoroutinefunction(underlying):
+        raise TypeError("it is a coroutine; wrap it in a method that calls asyncio.run()")
+    return _Method(attribute, bound)
+
+
+def _is_callable_method(job_class: type, method_name: str) -> bool:
+    try:
+        _method_of(job_class, method_name)
+    except TypeError:
+        return False
+    return True
+
+
+def _spread(method: _Method, parameters: dict[str, Any] | list[Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Positional and keyword arguments: a list is spread as the former, a dict as the latter, unless the
+    method takes the dict whole (and the dict does not name that very parameter)."""
+    if isinstance(parameters, list):
+        return parameters, {}
+    whole = method.takes_dict_whole
+    if whole is not None and whole not in parameters:
+        return [parameters], {}
+    return [], parameters
+
+
+def _check_binding(
+    class_name: str, method_name: str, method: _Method, parameters: dict[str, Any] | list[Any]
+) -> None:
+    args, kwargs = _spread(method, parameters)
+    try:
+        method.signature.bind(*[None] * method.bound, *args, **kwargs)
+    except TypeError as error:
+        raise InvalidParameters(
+            f"they do not fit {class_name}::{method_name}{method.signature}: {error}"
+        ) from error
+
+
+def _name_of_main_module() -> str:
+    main = sys.modules["__main__"]
+    if getattr(main, "__spec__", None) is not None:
+        name = str(main.__spec__.name)  # type: ignore[union-attr]
+        return name.removesuffix(".__main__")
+    file = getattr(main, "__file__", None)
+    if file is None:
+        return "__main__"
+    path = Path(file).resolve()
+    parts = [path.stem]
+    while (path.parent / "__init__.py").exists():
+        path = path.parent
+        parts.insert(0, path.name)
+    return ".".join(parts)
+
+
+def _imported(path: str) -> Any:
+    module_name, _, class_name = path.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(
+            f"The approved class {path} cannot be imported: {error}. Correct the path."
+        ) from error
+    return found

@@ -1,0 +1,1 @@
+"""What carries a committed job to where it runs."""

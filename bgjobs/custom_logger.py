@@ -1,0 +1,196 @@
+"""The two log files and the console: every wording, and how a record reaches its file.
+
+A record is data first (:class:`LogEntry`). The store writes it to ``job_logs`` with the change it speaks
+of; after the commit the logger writes it to the files, in the same words.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from bgjobs.models import FAILURE, INFO, SUCCESS
+from bgjobs.redaction import escape, json_line, shorten
+
+SUCCESS_FILE = "background_jobs.log"
+ERRORS_FILE = "background_jobs_errors.log"
+
+console = logging.getLogger("bgjobs")
+
+
+class NamedJob(Protocol):
+    """What a wording needs to know of a job: its columns of these names."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def class_name(self) -> str: ...
+    @property
+    def method_name(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One record: a row of ``job_logs`` and a line of a log file, plus ``details`` for the file alone."""
+
+    type: str  # success, failure, info
+    job_id: int
+    class_name: str
+    method_name: str
+    message: str
+    details: Sequence[str] = ()  # lines of a traceback
+    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def lines(self) -> str:
+        """The text for the file: one line, and one more, with a prefix, for each of ``details``."""
+        subject = f"{self.type.upper()}: {escape(self.class_name)}::{escape(self.method_name)}"
+        head = f"[{self.created_at:%Y-%m-%d %H:%M:%S}] {subject}"
+        further = (f"{head} |   {escape(line)}\n" for line in self.details)
+        return f"{head} - {self.message}\n{''.join(further)}"
+
+
+def entry(kind: str, job: NamedJob, message: str, details: Sequence[str] = ()) -> LogEntry:
+    """A record about ``job`` with its message made safe: one line, capped."""
+    return LogEntry(kind, job.id, str(job.class_name), str(job.method_name), shorten(escape(message)), details)
+
+
+def dispatched(job: NamedJob, shown_row: dict[str, Any]) -> list[LogEntry]:
+    """The three records of a dispatch. ``shown_row`` is the row as it may be shown: secrets masked."""
+    return [
+        entry(SUCCESS, job, "Background job initiated"),
+        entry(SUCCESS, job, f"Background job dispatched on {platform.system()} platform"),
+        entry(SUCCESS, job, json_line(shown_row)),
+    ]
+
+
+def started(job: NamedJob) -> LogEntry:
+    return entry(SUCCESS, job, "Background job started")
+
+
+def completed(job: NamedJob) -> LogEntry:
+    return entry(SUCCESS, job, "Background job completed processing")
+
+
+def failed(job: NamedJob, error: str, attempt: int, attempts: int, traceback: str | None) -> LogEntry:
+    """An attempt that failed: ``attempt`` of ``attempts``, the first being 1."""
+    details = traceback.rstrip("\n").split("\n") if traceback else ()
+    return entry(FAILURE, job, f"{error} (attempt {attempt} of {attempts})", details)
+
+
+def retry_scheduled(job: NamedJob, retry: int, retries: int, seconds: float) -> LogEntry:
+    return entry(INFO, job, f"Scheduled retry attempt {retry} of {retries} in {seconds:g} s")
+
+
+def cancelled(job: NamedJob) -> LogEntry:
+    return entry(INFO, job, "Background job cancelled")
+
+
+def cancel_requested(job: NamedJob, grace: float) -> LogEntry:
+    return entry(INFO, job, f"Background job asked to stop: SIGTERM now, SIGKILL if it still runs in {grace:g} s")
+
+
+def retried_by_hand(job: NamedJob) -> LogEntry:
+    return entry(INFO, job, "Background job put back to pending by hand")
+
+
+def released(job: NamedJob) -> LogEntry:
+    return entry(INFO, job, "Put back to pending before the job was done; that uses no retry")
+
+
+class CustomLogger:
+    """Writes records to ``background_jobs.log`` and ``background_jobs_errors.log`` in ``folder``, and to
+    the logger ``bgjobs``.
+
+    SUCCESS and INFO go to the first file, FAILURE with its traceback to the second. Each call is one
+    ``write`` a file on a descriptor opened with ``O_APPEND``, so any number of processes may write at once.
+    The file is opened anew when its name stands for another file than before: it may be rotated or deleted
+    at any time. A log that cannot be written never fails a job: the reason goes to the logger, once.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._files = {
+            kind: _AppendedFile(Path(folder, name))
+            for kind, name in ((SUCCESS, SUCCESS_FILE), (INFO, SUCCESS_FILE), (FAILURE, ERRORS_FILE))
+        }
+        self._files[INFO] = self._files[SUCCESS]
+
+    def write(self, entries: Iterable[LogEntry]) -> None:
+        """Write records that were committed to the database."""
+        texts: dict[_AppendedFile, list[str]] = {}
+        for item in entries:
+            text = item.lines()
+            texts.setdefault(self._files[item.type], []).append(text)
+            level = logging.ERROR if item.type == FAILURE else logging.INFO
+            if console.isEnabledFor(level):
+                console.log(level, "%s", text.rstrip("\n"))
+        for file, parts in texts.items():
+            file.append("".join(parts))
+
+    def success(self, job: NamedJob, message: str) -> None:
+        """Log a success of ``job`` to the files and the console."""
+        self.write([entry(SUCCESS, job, message)])
+
+    def info(self, job: NamedJob, message: str) -> None:
+        """Log something worth knowing about ``job`` to the files and the console."""
+        self.write([entry(INFO, job, message)])
+
+    def failure(self, job: NamedJob, message: str, traceback: str | None = None) -> None:
+        """Log a failure of ``job``, with its traceback, to the errors file and the console."""
+        details = traceback.rstrip("\n").split("\n") if traceback else ()
+        self.write([entry(FAILURE, job, message, details)])
+
+
+class _AppendedFile:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+        self._identity: tuple[int, int] | None = None
+        self._complained = False
+
+    def append(self, text: str) -> None:
+        try:
+            descriptor = self._current_descriptor()
+            written = os.write(descriptor, text.encode("utf-8", "backslashreplace"))
+            del written  # a short write means a full disk; the next one will raise
+            self._complained = False
+        except OSError as error:
+            self._close()
+            if not self._complained:
+                console.warning("bgjobs cannot write %s: %s. Jobs go on without it.", self._path, error)
+                self._complained = True
+
+    def _current_descriptor(self) -> int:
+        try:
+            status = os.stat(self._path, follow_symlinks=False)
+            identity = (status.st_dev, status.st_ino)
+        except FileNotFoundError:
+            identity = None
+        if self._descriptor is None or identity != self._identity:
+            self._close()
+            self._open()
+        assert self._descriptor is not None
+        return self._descriptor
+
+    def _open(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        # O_NOFOLLOW: a link put there by somebody else would let us write to any file of ours.
+        # O_NONBLOCK: opening a FIFO must not hang; what is not a regular file is refused below.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(self._path, flags, 0o640)
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(descriptor)
+            raise OSError("it is not a regular file")
+        self._descriptor, self._identity = descriptor, (status.st_dev, status.st_ino)
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+        self._descriptor = self._identity = None

@@ -1,0 +1,5 @@
+from flask import Blueprint
+
+
+def make_blueprint(url):
+    return Blueprint("bgjobs", __name__)

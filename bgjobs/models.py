@@ -1,0 +1,230 @@
+"""The three tables. Columns only: what may happen to a row is decided in ``store.py``.
+
+They stand in a metadata of their own, so that they fit any host whatever its declarative base is.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.types import TypeEngine
+
+PENDING, RUNNING, COMPLETED, FAILED, CANCELLED = STATUSES = (
+    "pending",
+    "running",
+    "completed",
+    "failed",
+    "cancelled",
+)
+UNFINISHED = (PENDING, RUNNING)
+SUCCESS, FAILURE, INFO = LOG_TYPES = ("success", "failure", "info")
+
+NAME_LENGTH = 255
+
+# SQLite gives AUTOINCREMENT (ids that are never used again) to INTEGER PRIMARY KEY alone.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware UTC datetimes in Python, naive UTC in the database: SQLite keeps no offset.
+
+    On SQLite a value that somebody made unreadable is None instead of an error in every list.
+    """
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(String(32) if dialect.name == "sqlite" else DateTime())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        naive = value.astimezone(UTC).replace(tzinfo=None)
+        return naive.isoformat(" ", "microseconds") if dialect.name == "sqlite" else naive
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if isinstance(value, str):
+            try:
+                value = datetime.fromisoformat(value)
+            except ValueError:
+                return None
+        return value.replace(tzinfo=UTC) if isinstance(value, datetime) else None
+
+
+class Unreadable(str):
+    """The text of a JSON column that is not JSON: somebody wrote to the row by hand."""
+
+    __slots__ = ()
+
+
+class JsonText(TypeDecorator[Any]):
+    """A JSON value kept as text. What cannot be read comes back as :class:`Unreadable`, never as an error."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        try:
+            return json.loads(value)
+        except (ValueError, TypeError, RecursionError):
+            return Unreadable(value)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData()
+    type_annotation_map = {datetime: UtcDateTime(), int: Integer(), float: Float()}  # noqa: RUF012
+
+
+class BackgroundJob(Base):
+    """One job, from its dispatch to its end. A retry is the same row with ``retry_count`` one higher."""
+
+    __tablename__ = "background_jobs"
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    class_name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    method_name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    parameters: Mapped[Any] = mapped_column(JsonText, nullable=True)
+    status: Mapped[str] = mapped_column(String(16), default=PENDING)
+    queue: Mapped[str] = mapped_column(String(NAME_LENGTH), default="default")
+    priority: Mapped[int] = mapped_column(default=0)
+    retry_count: Mapped[int] = mapped_column(default=0)
+    max_retries: Mapped[int] = mapped_column(default=3)
+    retry_delay: Mapped[Any] = mapped_column(JsonText, default=5.0)  # seconds, or a list of them
+    timeout: Mapped[float | None]  # seconds
+    scheduled_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    error_message: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    # The machine room. An execution is one claim of the row; its token fences every later change.
+    attempt: Mapped[int] = mapped_column(default=0)  # executions begun so far
+    execution_token: Mapped[str | None] = mapped_column(String(32))
+    backend: Mapped[str | None] = mapped_column(String(16))
+    pid: Mapped[int | None]
+    process_started: Mapped[str | None] = mapped_column(String(32))
+    boot_id: Mapped[str | None] = mapped_column(String(64))
+    host: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    pid_namespace: Mapped[str | None] = mapped_column(String(64))
+    cancel_requested_at: Mapped[datetime | None]
+    exit_status: Mapped[int | None]  # of the last attempt; negative: the signal that ended it
+    peak_rss: Mapped[int | None] = mapped_column(BigInteger)  # bytes
+    cpu_seconds: Mapped[float | None]
+    progress_done: Mapped[float | None]
+    progress_total: Mapped[float | None]
+    progress_message: Mapped[str | None] = mapped_column(Text)
+    result: Mapped[Any] = mapped_column(JsonText, nullable=True)
+
+    logs: Mapped[list[JobLog]] = relationship(back_populates="job", passive_deletes=True)
+    attempts: Mapped[list[JobAttempt]] = relationship(back_populates="job", passive_deletes=True)
+
+    __table_args__ = (
+        # The claim walks one priority after the other (store.due_jobs), so a million jobs of next
+        # week are never looked at.
+        Index(
+            "ix_background_jobs_due",
+            "priority",
+            "scheduled_at",
+            "id",
+            sqlite_where=text("status = 'pending'"),
+            postgresql_where=text("status = 'pending'"),
+        ),
+        Index(
+            "ix_background_jobs_running",
+            "id",
+            sqlite_where=text("status = 'running'"),
+            postgresql_where=text("status = 'running'"),
+        ),
+        Index("ix_background_jobs_status", "status", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class JobLog(Base):
+    """One line of the story of a job, in the words of the log files."""
+
+    __tablename__ = "job_logs"
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    background_job_id: Mapped[int] = mapped_column(_Id, ForeignKey("background_jobs.id", ondelete="CASCADE"))
+    type: Mapped[str] = mapped_column(String(16))
+    message: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+
+    job: Mapped[BackgroundJob] = relationship(back_populates="logs")
+
+    __table_args__ = (
+        Index("ix_job_logs_job", "background_job_id", "id"),
+        Index("ix_job_logs_type", "type", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class JobAttempt(Base):
+    """One execution of a job: which process, how long, how it ended."""
+
+    __tablename__ = "job_attempts"
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    background_job_id: Mapped[int] = mapped_column(_Id, ForeignKey("background_jobs.id", ondelete="CASCADE"))
+    number: Mapped[int]  # 1 for the first execution of the row
+    execution_token: Mapped[str] = mapped_column(String(32))
+    pid: Mapped[int | None]
+    host: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    outcome: Mapped[str | None] = mapped_column(String(16))  # completed failed timed_out cancelled lost released
+    exit_status: Mapped[int | None]
+    exception_type: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    exception_message: Mapped[str | None] = mapped_column(Text)
+    traceback: Mapped[str | None] = mapped_column(Text)
+    peak_rss: Mapped[int | None] = mapped_column(BigInteger)
+    cpu_seconds: Mapped[float | None]
+    output_path: Mapped[str | None] = mapped_column(Text)
+
+    job: Mapped[BackgroundJob] = relationship(back_populates="attempts")
+
+    __table_args__ = (
+        Index("ix_job_attempts_job", "background_job_id", "number"),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class Meta(Base):
+    """Small facts of our own about this database, such as how far the log search has indexed."""
+
+    __tablename__ = "bgjobs_meta"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[str] = mapped_column(Text)
+
+
+LOG_SEARCH = "job_logs_search"
+"""The full-text index over ``job_logs`` (SQLite): a virtual table beside the mapped ones."""
+
+VERSION_TABLE = "bgjobs_version"
+"""Where our migrations note how far they are: beside the host's own version table, not in it."""

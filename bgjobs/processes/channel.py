@@ -1,0 +1,120 @@
+"""A channel between two processes of ours: one JSON object a line over a Unix stream socket.
+
+A descriptor can travel with a message. The end of the other side is the end of the stream, at once and
+whatever killed it: that is what makes the channel the sign of life.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import threading
+from array import array
+from collections import deque
+from typing import Any
+
+Message = dict[str, Any]
+
+_CHUNK = 256 * 1024
+# A message is 130 kB at the most (parameters of 64 KiB, quoted twice), and should fit without waiting.
+_BUFFER = 512 * 1024
+_ANCILLARY = socket.CMSG_SPACE(16 * array("i").itemsize)
+# What a job executes must not inherit a descriptor that was handed to us (not on macOS, which has no such flag).
+_CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+# Seconds for the other side to make room. A process that does not read for so long is stopped or stuck.
+_PATIENCE = 5.0
+
+
+class Channel:
+    """One end of a channel."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = end
+        self._received = b""
+        self._messages: deque[Message] = deque()
+        self._descriptors: deque[int] = deque()
+        self._sending = threading.Lock()  # a job's threads may report at the same time
+        self.closed = False
+
+    @classmethod
+    def pair(cls) -> tuple[Channel, socket.socket]:
+        """A channel, and the socket for the other side."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        for end in (ours, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+        return cls(ours), theirs
+
+    @classmethod
+    def from_descriptor(cls, descriptor: int) -> Channel:
+        return cls(socket.socket(fileno=descriptor))
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send(self, message: Message, descriptor: int | None = None) -> bool:
+        """Send a message, with a descriptor if given. False when the other side is gone or does not read."""
+        if self.closed:
+            return False
+        data = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        with self._sending:
+            try:
+                if descriptor is not None:
+                    data = data[socket.send_fds(self._socket, [data], [descriptor]) :]
+                while data:
+                    data = data[self._send_some(data) :]
+            except OSError:
+                self.closed = True
+        return not self.closed
+
+    def receive(self) -> Message | None:
+        """The next message, waiting for it; None when the other side is gone."""
+        while not self._messages:
+            if self.closed or not self._read(wait=True):
+                return None
+        return self._messages.popleft()
+
+    def received(self) -> list[Message]:
+        """The messages that are there, without waiting. ``closed`` tells whether more can come."""
+        while not self.closed and self._read(wait=False):
+            pass
+        messages = list(self._messages)
+        self._messages.clear()
+        return messages
+
+    def take_descriptor(self) -> int:
+        """The descriptor that came with a message; they keep the order of their messages."""
+        return self._descriptors.popleft()
+
+    def close(self) -> None:
+        self.closed = True
+        self._socket.close()
+
+    def _send_some(self, data: bytes) -> int:
+        try:
+            return self._socket.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        except BlockingIOError:
+            if not select.select([], [self._socket], [], _PATIENCE)[1]:
+                raise TimeoutError("the other side does not read") from None
+            return 0
+
+    def _read(self, *, wait: bool) -> bool:
+        """Read what is there; whether anything came."""
+        try:
+            # Not socket.recv_fds: it takes flags and ignores them (Python 3.11).
+            data, ancillary, _, _ = self._socket.recvmsg(
+                _CHUNK, _ANCILLARY, _CLOEXEC if wait else _CLOEXEC | socket.MSG_DONTWAIT
+            )
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            data, ancillary = b"", []
+        for level, kind, payload in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                self._descriptors.extend(array("i", payload))
+        if not data:
+            self.closed = True
+            return False
+        *lines, self._received = (self._received + data).split(b"\n")
+        self._messages.extend(json.loads(line) for line in lines)
+        return True

@@ -1,0 +1,204 @@
+"""The fork server: has the application loaded, one thread and no database connection; forks when told.
+
+It is also the parent of the job processes, so it is the one who sees how each of them ended. With the
+start method ``spawn`` it loads nothing and starts a fresh interpreter for each job process instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import select
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from typing import NoReturn, Protocol
+
+from bgjobs.app_location import AppLocation
+from bgjobs.app_state import AppState
+from bgjobs.processes import launch
+from bgjobs.processes.app_loader import (
+    Expected,
+    load_app,
+    release_connections,
+    threads_besides_main,
+    watched_files,
+)
+from bgjobs.processes.channel import Channel, Message
+from bgjobs.processes.job_process import JobProcessConfig, serve, set_title
+from bgjobs.processes.wakeup import Wakeup
+from bgjobs.runner.custom_background_job_runner import RSS_UNIT
+
+
+def main(descriptor: int) -> NoReturn:
+    """Serve the supervisor at the other end of ``descriptor``."""
+    channel = Channel.from_descriptor(descriptor)
+    message = channel.receive()
+    if message is None:
+        os._exit(0)
+    set_title("bgjobs: fork server")
+    if message["start_method"] == "spawn":
+        channel.send({"loaded": True, "files": {}, "threads": []})
+        _Server(channel, _Spawner()).run()
+    config = JobProcessConfig.from_json(message)
+    state = _load(channel, config.location, config.expected)
+    _Server(channel, _Forker(state, config)).run()
+
+
+def _load(channel: Channel, location: AppLocation, expected: Expected) -> AppState:
+    try:
+        state = load_app(location, expected)
+        release_connections(state)
+        state.runner_class, state.approval.classes  # noqa: B018 - imported here, once, not in every child
+    except BaseException as error:  # noqa: BLE001 - whatever the application does while it loads, it is reported
+        files = watched_files(location.directory)
+        if isinstance(error, SyntaxError) and error.filename:
+            files.setdefault(error.filename, 0)
+        channel.send(
+            {"failed": traceback.format_exc(), "reason": f"{type(error).__name__}: {error}", "files": files}
+        )
+        os._exit(1)
+    # What is loaded now is shared with every child; a collector that walked it there would copy it.
+    gc.collect()
+    gc.freeze()
+    channel.send(
+        {
+            "loaded": True,
+            "files": watched_files(location.directory),
+            "threads": threads_besides_main(),
+        }
+    )
+    return state
+
+
+class _Starter(Protocol):
+    def start(self, channel: int, leave_server: Callable[[], None]) -> int:
+        """Start a job process that talks over ``channel``; its pid. Raises :class:`OSError`."""
+
+    def orphaned(self) -> None:
+        """The supervisor is gone without a farewell."""
+
+
+class _Forker:
+    """Forks this process, which has the application loaded."""
+
+    def __init__(self, state: AppState, config: JobProcessConfig) -> None:
+        self._state = state
+        self._config = config
+
+    def start(self, channel: int, leave_server: Callable[[], None]) -> int:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Blocked over the fork, so that no signal meets the child with the handlers of its parent.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                leave_server()
+                for number in (signal.SIGCHLD, signal.SIGTERM):
+                    signal.signal(number, signal.SIG_DFL)
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+                os.setsid()
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, _ALL_SIGNALS)
+                serve(Channel.from_descriptor(channel), self._state, self._config)
+            finally:
+                os._exit(1)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ALL_SIGNALS)
+        return pid
+
+    def orphaned(self) -> None:
+        self._state.backend.wake()
+
+
+class _Spawner:
+    """Starts a fresh interpreter, which loads the application itself."""
+
+    def start(self, channel: int, leave_server: Callable[[], None]) -> int:
+        process = launch.start("bgjobs.processes.job_process", "job", channel=channel, output=2)
+        process.returncode = 0  # the server reaps it; its finalizer must not complain
+        return process.pid
+
+    def orphaned(self) -> None:
+        """The processes that wait for a job know the application, and do it."""
+
+
+class _Server:
+    def __init__(self, channel: Channel, starter: _Starter) -> None:
+        self._channel = channel
+        self._starter = starter
+        self._slots: dict[int, int] = {}  # by pid
+        self._retired = False
+        self._wakeup = Wakeup()
+
+    def run(self) -> NoReturn:
+        """Obey the supervisor until it says farewell or is gone. Children that still run go on."""
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        # The supervisor tells when to leave; a signal to the whole group must not take the parent first.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        while not self._channel.closed and not (self._retired and not self._slots):
+            select.select([self._channel.fileno(), self._wakeup.fileno()], [], [])
+            self._reap()
+            for message in self._channel.received():
+                self._obey(message)
+        if not self._retired:
+            self._starter.orphaned()
+        os._exit(0)
+
+    def _obey(self, message: Message) -> None:
+        if "retire" in message:
+            self._retired = True
+        elif "start" in message:
+            self._start(message["start"], self._channel.take_descriptor())
+        elif "kill" in message:
+            for pid in [pid for pid, slot in self._slots.items() if slot == message["kill"]]:
+                os.kill(pid, signal.SIGKILL)
+
+    def _start(self, slot: int, descriptor: int) -> None:
+        try:
+            self._slots[self._starter.start(descriptor, self._close)] = slot
+        except OSError as error:  # EAGAIN, ENOMEM: the supervisor tries again later
+            self._channel.send({"not_started": slot, "reason": str(error)})
+        finally:
+            os.close(descriptor)
+
+    def _close(self) -> None:
+        """In a child: what belongs to the server alone."""
+        self._channel.close()
+        self._wakeup.close()
+
+    def _reap(self) -> None:
+        """Report every child that ended. One that ended badly leaves no process of its group behind."""
+        self._wakeup.drain()
+        while (ended := _next_ended_child()) is not None:
+            slot = self._slots.pop(ended.si_pid, None)
+            if slot is not None and (ended.si_code != os.CLD_EXITED or ended.si_status != 0):
+                _kill_group(ended.si_pid)
+            _, status, usage = os.wait4(ended.si_pid, 0)
+            if slot is not None:
+                self._channel.send(
+                    {
+                        "exited": slot,
+                        "status": os.waitstatus_to_exitcode(status),
+                        "peak_rss": usage.ru_maxrss * RSS_UNIT,
+                        "cpu_seconds": usage.ru_utime + usage.ru_stime,
+                    }
+                )
+
+
+_ALL_SIGNALS = signal.valid_signals()
+
+
+def _next_ended_child() -> os.waitid_result | None:
+    """A child that ended, not reaped yet: until then its pid, and its group's number, are nobody else's."""
+    try:
+        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+
+
+def _kill_group(leader: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)

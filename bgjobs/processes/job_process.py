@@ -1,0 +1,214 @@
+"""The process of one job: forked (or started) ahead, it waits for a job, runs it, reports and leaves."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import resource
+import signal
+import sys
+import time
+import traceback
+from dataclasses import dataclass, replace
+from types import FrameType
+from typing import NoReturn
+
+from bgjobs.app_location import AppLocation
+from bgjobs.app_state import AppState
+from bgjobs.custom_logger import console
+from bgjobs.exceptions import BackendUnavailable
+from bgjobs.output import open_output, remove_if_empty
+from bgjobs.processes.app_loader import Expected, load_app
+from bgjobs.processes.channel import Channel, Message
+from bgjobs.processes.identity import start_time
+from bgjobs.role import become
+from bgjobs.runner.current_job import interrupt_current_job
+from bgjobs.runner.custom_background_job_runner import resource_usage
+from bgjobs.runner.outcome import Execution, Outcome
+from bgjobs.state_folder import StateFolder
+from bgjobs.store import Changes
+
+try:
+    import setproctitle
+except ImportError:
+    setproctitle = None  # type: ignore[assignment]
+
+# The kernel picks a job before the supervisor when memory runs out (proc(5): -1000 to 1000).
+_OOM_SCORE = "500"
+# How long a job process whose supervisor is gone tries to write its outcome while the database is away.
+_TRIES, _PAUSE = 120, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobProcessConfig:
+    """What a job process needs besides the application."""
+
+    location: AppLocation
+    expected: Expected
+    folder: str  # the state folder
+    jobs_per_process: int
+
+    @classmethod
+    def from_json(cls, data: Message) -> JobProcessConfig:
+        return cls(
+            AppLocation.from_json(data["location"]),
+            Expected(**data["expected"]),
+            data["folder"],
+            data["jobs_per_process"],
+        )
+
+
+def main(descriptor: int) -> NoReturn:
+    """A fresh interpreter for a job (start method ``spawn``): loads the application first."""
+    become("job")
+    channel = Channel.from_descriptor(descriptor)
+    message = channel.receive()
+    if message is None:
+        os._exit(0)
+    config = JobProcessConfig.from_json(message["configure"])
+    try:
+        state = load_app(config.location, config.expected)
+    except BaseException:  # noqa: BLE001 - whatever the application does while it loads, it is reported
+        channel.send({"failed": traceback.format_exc()})
+        os._exit(1)
+    serve(channel, state, config)
+
+
+def serve(channel: Channel, state: AppState, config: JobProcessConfig) -> NoReturn:
+    """Become a job process, wait for jobs and run them. Never returns, whatever happens."""
+    status = 1
+    try:
+        _settle_in(state)
+        channel.send({"ready": os.getpid(), "started": start_time(os.getpid())})
+        status = _JobProcess(channel, state, config).run()
+    except BaseException:  # noqa: BLE001 - the edge of the process: it must not fall back into the fork server
+        channel.send({"failed": traceback.format_exc()})
+        traceback.print_exc()
+    finally:
+        _flush_output()
+        # No exit handlers: those of the application belong to the process that loaded it.
+        os._exit(status)
+
+
+def _settle_in(state: AppState) -> None:
+    become("job")
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN if number == signal.SIGPIPE else signal.SIG_DFL)
+    random.seed()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write(_OOM_SCORE)
+    for stream in (sys.stdout, sys.stderr):
+        # A line is seen when it is printed, and a print never fails the job for a character.
+        with contextlib.suppress(Exception):
+            stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    for function in state.after_fork:
+        function()
+
+
+class _JobProcess:
+    def __init__(self, channel: Channel, state: AppState, config: JobProcessConfig) -> None:
+        self._channel = channel
+        self._state = state
+        self._config = config
+
+    def run(self) -> int:
+        """Run as many jobs as this process may; the exit status, 0 if all went well."""
+        status = 0
+        for _ in range(self._config.jobs_per_process):
+            message = self._channel.receive()
+            if message is None:  # the supervisor is gone, and there is no job to finish
+                self._state.backend.wake()
+                break
+            if "run" not in message:  # a farewell
+                break
+            job = Execution(**message["run"])
+            outcome = self._execute(job)
+            status = 0 if outcome.kind == "completed" else 1
+            self._report(job, outcome)
+        return status
+
+    def _execute(self, job: Execution) -> Outcome:
+        output = StateFolder(self._config.folder).output_file(job.id, job.attempt)
+        _capture_output(output)
+        set_title(f"bgjobs: job {job.id} {job.class_name}::{job.method_name}")
+        reporter = _Reporter(self._channel, self._state, job)
+        signal.signal(signal.SIGTERM, reporter.on_sigterm)
+        with self._state.app.app_context():
+            outcome = self._state.runner_class().run(job, self._state.approval, reporter, whole_process=True)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        _flush_output()
+        remove_if_empty(output)
+        peak_rss, cpu_seconds = resource_usage()
+        return replace(outcome, peak_rss=peak_rss, cpu_seconds=cpu_seconds)
+
+    def _report(self, job: Execution, outcome: Outcome) -> None:
+        """Hand over the outcome and wait until it is committed; write it oneself if nobody is there."""
+        handed_over = self._channel.send({"outcome": outcome.to_json(), "token": job.token})
+        if handed_over and self._channel.receive() is not None:
+            return
+        store = self._state.store_with(pooled=False)
+        for _ in range(_TRIES):
+            try:
+                with store.changing() as changes:
+                    changes.finish([(job, outcome)])
+                break
+            except BackendUnavailable as error:
+                console.warning("Job %s cannot write its outcome yet: %s", job.id, error)
+                time.sleep(_PAUSE)
+        self._state.backend.wake()
+
+
+class _Reporter:
+    """Passes on what a job says: to the supervisor, or to the database when the supervisor is gone."""
+
+    def __init__(self, channel: Channel, state: AppState, job: Execution) -> None:
+        self._channel = channel
+        self._state = state
+        self._job = job
+        self._terminated = False
+
+    def progress(self, done: float, total: float | None, message: str | None) -> None:
+        if not self._channel.send({"progress": [done, total, message], "token": self._job.token}):
+            with self._changing() as changes:
+                changes.progress(self._job, done, total, message)
+
+    def log(self, message: str) -> None:
+        if not self._channel.send({"log": message, "token": self._job.token}):
+            with self._changing() as changes:
+                changes.log(self._job, message)
+
+    def cancel_requested(self) -> bool:
+        return self._terminated
+
+    def on_sigterm(self, number: int, frame: FrameType | None) -> None:
+        self._terminated = True
+        interrupt_current_job()
+
+    def _changing(self) -> contextlib.AbstractContextManager[Changes]:
+        return self._state.store_with(pooled=False).changing()
+
+
+def _capture_output(path: str) -> None:
+    """Let descriptors 1 and 2 write to the attempt's own file, so that subprocesses are caught, too."""
+    try:
+        descriptor = open_output(path)
+    except OSError as error:  # a full disk must not fail the job
+        console.warning("The output of a job is not kept: %s", error)
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def _flush_output() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # the job may have closed or replaced it
+            stream.flush()
+
+
+def set_title(title: str) -> None:
+    """The name that ``ps`` shows, where setproctitle is installed."""
+    if setproctitle is not None:
+        setproctitle.setproctitle(title)

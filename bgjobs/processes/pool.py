@@ -1,0 +1,286 @@
+"""The processes of a supervisor: those that wait for a job and those that run one.
+
+The pool knows processes and channels; of jobs it knows nothing. What the processes say and how they end is
+collected in ``said`` and ``ended`` for whoever turns the crank.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import time
+from dataclasses import dataclass, field
+from functools import partial
+
+from bgjobs.custom_logger import console
+from bgjobs.processes.channel import Channel, Message
+from bgjobs.processes.identity import ProcessIdentity, identity_of
+from bgjobs.processes.server import Server, ServerConfig
+from bgjobs.processes.watch import DeathWatch
+
+# A forked process is ready in milliseconds; a fresh interpreter when it has imported the application.
+_READY_WITHIN = {"fork": 10.0, "spawn": 120.0}
+_SLOW_LOAD = 30.0
+_FIRST_BACKOFF, _LONGEST_BACKOFF = 1.0, 30.0
+# Often enough that a job dispatched after an edit runs the new code, rarely enough to cost nothing in a burst.
+_CODE_LOOK_INTERVAL = 0.05
+
+
+@dataclass(eq=False, slots=True)
+class Process:
+    """One process of the pool, from the request to start it to its end."""
+
+    slot: int
+    channel: Channel
+    server: Server
+    jobs_left: int
+    identity: ProcessIdentity | None = None  # None until it is ready
+    busy: bool = False
+    asked_at: float = field(default_factory=time.monotonic)
+
+    def acknowledge(self, token: str) -> None:
+        """The outcome is safe: the process may take another job, or leaves if it had its last."""
+        self.channel.send({"ack": token})
+        self.busy = self.jobs_left <= 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A process is gone. ``status`` is negative for a signal, None where nobody saw how it ended."""
+
+    process: Process
+    status: int | None
+    peak_rss: int | None = None
+    cpu_seconds: float | None = None
+
+
+class Pool:
+    """Processes that were started ahead, so that a job waits for none."""
+
+    def __init__(self, config: ServerConfig, selector: selectors.BaseSelector, watch: DeathWatch) -> None:
+        self._config = config
+        self._selector = selector
+        self._watch = watch
+        self._start_method = config.first_start_method
+        self._processes: dict[int, Process] = {}
+        self._last_slot = 0
+        self._retired: list[Server] = []
+        self._backoff = _FIRST_BACKOFF
+        self._start_again_at = 0.0
+        self._next_code_look = 0.0
+        self._broken_files: Server | None = None  # of an application that could not be loaded
+        self.server: Server | None = None
+        self.said: list[tuple[Process, Message]] = []
+        self.ended: list[Ended] = []
+        self.warning: str | None = None
+        self.app_error: str | None = None
+
+    @property
+    def start_method(self) -> str:
+        """How job processes come to be: fork or spawn."""
+        return self._start_method
+
+    @property
+    def idle(self) -> list[Process]:
+        """The processes that wait for a job, the oldest first."""
+        return [item for item in self._processes.values() if item.identity is not None and not item.busy]
+
+    def keep_idle(self, wanted: int) -> None:
+        """See to it that ``wanted`` processes wait or are about to, no more and no less."""
+        if self.server is None:
+            self._start_server()
+        waiting = sum(1 for item in self._processes.values() if not item.busy)
+        if self.server is not None and self.server.loaded and time.monotonic() >= self._start_again_at:
+            for _ in range(wanted - waiting):
+                self._start_process(self.server)
+        for surplus in self.idle[wanted:]:
+            self._dismiss(surplus)
+
+    def assign(self, process: Process, message: Message) -> bool:
+        """Send a process its job. False when it cannot have begun: the process is gone already."""
+        process.busy = True
+        process.jobs_left -= 1
+        return process.channel.send(message)
+
+    def look_for_new_code(self) -> None:
+        """Take a fresh server when a source file of the application changed since it was loaded."""
+        now = time.monotonic()
+        if now < self._next_code_look:
+            return
+        self._next_code_look = now + _CODE_LOOK_INTERVAL
+        if self.server is not None and self.server.code_changed():
+            self._retire_server(self.server)
+            self.server = None
+        elif self._broken_files is not None and self._broken_files.code_changed():
+            self._broken_files = None
+            self._start_again_at = 0.0
+
+    def check_deadlines(self) -> None:
+        """Kill processes that did not get ready in time: a fork can hang in what it inherited."""
+        server = self.server
+        if server is not None and not server.loaded and server.started_at < time.monotonic() - _SLOW_LOAD:
+            self.warning = (
+                f"The application has been loading for more than {_SLOW_LOAD:g} s; its jobs wait for it."
+            )
+        limit = time.monotonic() - _READY_WITHIN[self._start_method]
+        for process in self._processes.values():
+            if process.identity is None and process.asked_at < limit:
+                process.server.kill_process(process.slot)
+
+    def close(self) -> None:
+        """Let everything that waits go, and say farewell to the servers, so that none takes our end for an
+        accident. Running jobs are not touched."""
+        for server in (self.server, *self._retired):
+            if server is not None:
+                self._retire_server(server)
+        self.server = None
+
+    # -- what the other processes do -----------------------------------------------------------------
+
+    def _start_server(self) -> None:
+        if time.monotonic() < self._start_again_at:
+            return
+        try:
+            server = Server.start(self._config, self._start_method)
+        except OSError as error:
+            console.warning("No fork server could be started: %s. Trying again.", error)
+            self._back_off()
+            return
+        self.server = server
+        self._selector.register(server.channel, selectors.EVENT_READ, lambda: self._hear_server(server))
+
+    def _hear_server(self, server: Server) -> None:
+        for message in server.channel.received():
+            if "exited" in message:
+                self._process_ended(message)
+            elif "loaded" in message:
+                self._server_loaded(server, message)
+            elif "failed" in message:
+                self._app_failed(server, message)
+            elif "not_started" in message:
+                self._not_started(message)
+        if server.channel.closed:
+            self._server_ended(server)
+
+    def _server_loaded(self, server: Server, message: Message) -> None:
+        server.note_application(message)
+        threads = ", ".join(message["threads"])
+        if threads and self._config.start_method == "auto":
+            self.warning = (
+                f"The application starts threads while it loads ({threads}), which a fork would lose: each job "
+                "runs in a fresh interpreter instead, which is slower. Start them in a function registered with "
+                "@jobs.after_fork, or set BGJOBS_START_METHOD to fork."
+            )
+            self._start_method = "spawn"
+            self._retire_server(server)
+            self.server = None
+            return
+        server.loaded = True
+        self.warning = None if self._start_method == "fork" else self.warning
+        if threads and self._start_method == "fork":
+            self.warning = (
+                f"The application starts threads while it loads ({threads}); job processes are forked "
+                "without them, because BGJOBS_START_METHOD is fork."
+            )
+        if server.start_method == "fork":  # with spawn it is the processes that load the application
+            self._succeeded()
+
+    def _app_failed(self, server: Server, message: Message) -> None:
+        if message["failed"] != self.app_error:
+            console.error("The application cannot be loaded, its jobs wait:\n%s", message["failed"])
+        self.app_error = message["failed"]
+        server.note_application(message)
+        self._broken_files = server
+        self._back_off()
+
+    def _server_ended(self, server: Server) -> None:
+        self._forget(server.channel)
+        server.child.wait()
+        if server in self._retired:
+            self._retired.remove(server)
+        if server is self.server:
+            self.server = None
+            if not server.loaded and server is not self._broken_files:
+                self._back_off()  # it died while loading, and would again
+        for process in [item for item in self._processes.values() if item.server is server]:
+            if process.busy and process.identity is not None:
+                self._watch.until_gone(process.identity, partial(self._end, process, None))
+            else:
+                self._dismiss(process)
+                self._remove(process)
+
+    def _start_process(self, server: Server) -> None:
+        channel, theirs = Channel.pair()
+        self._last_slot += 1
+        process = Process(self._last_slot, channel, server, self._config.jobs_per_process)
+        with theirs:
+            server.start_process(process.slot, theirs.fileno())
+        if self._start_method == "spawn":
+            channel.send({"configure": self._config.to_json()})
+        self._processes[process.slot] = process
+        self._selector.register(channel, selectors.EVENT_READ, lambda: self._hear_process(process))
+
+    def _hear_process(self, process: Process) -> None:
+        for message in process.channel.received():
+            if "ready" in message:
+                process.identity = identity_of(message["ready"], message["started"])
+                process.server.note_application(message)
+                self._succeeded()
+            elif "failed" in message:
+                self._app_failed(process.server, message)
+            else:
+                self.said.append((process, message))
+        if process.channel.closed:
+            self._forget(process.channel)  # how it ended, its server will tell
+
+    def _process_ended(self, message: Message) -> None:
+        process = self._processes.get(message["exited"])
+        if process is not None:
+            self._end(process, message["status"], message["peak_rss"], message["cpu_seconds"])
+
+    def _end(
+        self, process: Process, status: int | None, peak_rss: int | None = None, cpu: float | None = None
+    ) -> None:
+        if not process.channel.closed:
+            self._hear_process(process)  # its last words come before its end
+        self._remove(process)
+        self.ended.append(Ended(process, status, peak_rss, cpu))
+
+    def _not_started(self, message: Message) -> None:
+        process = self._processes.get(message["not_started"])
+        if process is not None:
+            self._remove(process)
+        console.warning("No process could be started: %s. Trying again.", message["reason"])
+        self._back_off()
+
+    # -- small steps ---------------------------------------------------------------------------------
+
+    def _dismiss(self, process: Process) -> None:
+        process.busy = True
+        process.channel.send({"leave": True})
+
+    def _retire_server(self, server: Server) -> None:
+        for process in self.idle:
+            if process.server is server:
+                self._dismiss(process)
+        server.retire()
+        if server not in self._retired:
+            self._retired.append(server)
+
+    def _remove(self, process: Process) -> None:
+        self._processes.pop(process.slot, None)
+        self._forget(process.channel)
+        process.channel.close()
+
+    def _forget(self, channel: Channel) -> None:
+        with contextlib.suppress(KeyError, ValueError):  # it was forgotten already
+            self._selector.unregister(channel)
+
+    def _succeeded(self) -> None:
+        self.app_error = None
+        self._broken_files = None
+        self._backoff = _FIRST_BACKOFF
+
+    def _back_off(self) -> None:
+        self._start_again_at = time.monotonic() + self._backoff
+        self._backoff = min(self._backoff * 2, _LONGEST_BACKOFF)

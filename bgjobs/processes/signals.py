@@ -1,0 +1,62 @@
+"""Signals to the processes of a job: only to a process that is provably the one that was recorded."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+
+import psutil
+
+from bgjobs.processes.identity import ProcessIdentity, start_time
+
+# What stands in the command line of a job process, whether forked, spawned or renamed by setproctitle.
+_OURS = ("bgjobs",)
+
+
+def terminate(identity: ProcessIdentity) -> bool:
+    """SIGTERM to the process group of a job. False when there is nobody to signal."""
+    return _signal_group(identity, signal.SIGTERM)
+
+
+def kill(identity: ProcessIdentity) -> bool:
+    """SIGKILL to the process group of a job, and to descendants that left the group."""
+    descendants = _descendants(identity)
+    killed = _signal_group(identity, signal.SIGKILL)
+    for process in descendants:
+        with contextlib.suppress(psutil.Error):
+            process.kill()  # psutil compares the start time first
+    return killed
+
+
+def is_job_process(identity: ProcessIdentity) -> bool:
+    """Whether a recorded process may be signalled: it lives, leads a session of its own, belongs to our user
+    and is a job process by its command line. The row may have been edited, so its word is not enough."""
+    if identity.judge() != "alive" or identity.pid in (os.getpid(), os.getppid()):
+        return False
+    try:
+        process = psutil.Process(identity.pid)
+        return (
+            os.getsid(identity.pid) == identity.pid == os.getpgid(identity.pid)
+            and process.uids().effective == os.geteuid()
+            and any(part in " ".join(process.cmdline()) for part in _OURS)
+        )
+    except (psutil.Error, ProcessLookupError, PermissionError):
+        return False
+
+
+def _signal_group(identity: ProcessIdentity, number: int) -> bool:
+    if start_time(identity.pid) != identity.started:
+        return False
+    try:
+        os.killpg(identity.pid, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def _descendants(identity: ProcessIdentity) -> list[psutil.Process]:
+    try:
+        return list(psutil.Process(identity.pid).children(recursive=True))
+    except psutil.Error:
+        return []

@@ -1,0 +1,72 @@
+"""What goes into a job process and what comes out of it: plain data that crosses a channel as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from bgjobs.retry import RetryDelay, RetryPolicy
+
+Kind = Literal[
+    "completed",
+    "failed",  # an exception left the method, or the row was refused
+    "timed_out",
+    "cancelled",
+    "stopped",  # SIGTERM: whether somebody cancelled it or it came from outside, the row will tell
+    "lost",  # the process is gone without a word
+    "released",  # the supervisor stopped before the job was done
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One claim of a job: what the process needs to run it, and the token that fences its outcome."""
+
+    id: int
+    class_name: str
+    method_name: str
+    parameters: Any
+    retry_count: int
+    max_retries: int
+    retry_delay: RetryDelay
+    timeout: float | None
+    token: str
+    attempt: int  # executions of the row so far, this one included
+
+    @property
+    def policy(self) -> RetryPolicy:
+        return RetryPolicy(self.max_retries, self.retry_delay)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an execution ended. ``retry_in`` is the seconds until the next attempt, None for no further one."""
+
+    kind: Kind
+    result: Any = None
+    exception_type: str | None = None
+    exception_message: str | None = None
+    traceback: str | None = None
+    retry_in: float | None = None
+    exit_status: int | None = None  # negative: the signal that ended the process
+    peak_rss: int | None = None  # bytes
+    cpu_seconds: float | None = None
+    progress: tuple[float, float | None, str | None] | None = None  # done, total, message
+
+    @property
+    def error(self) -> str | None:
+        """The error as one line of a log names it."""
+        if self.exception_type is None:
+            return None
+        message = (self.exception_message or "").strip()
+        return f"{self.exception_type}: {message}" if message else self.exception_type
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Outcome:
+        return cls(**data)

@@ -1,0 +1,159 @@
+"""The settings: one frozen object made from ``app.config`` when the extension is set up."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from bgjobs.exceptions import ConfigurationError
+from bgjobs.redaction import DEFAULT_KEY_PATTERN
+
+PREFIX = "BGJOBS_"
+BACKENDS = ("local", "inline", "celery")
+START_METHODS = ("auto", "fork", "spawn")
+
+
+def _setting(default: Any, check: Callable[[Any], Any]) -> Any:
+    return field(default=default, metadata={"check": check})
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str | os.PathLike) or not str(value):
+        raise ValueError("must be a text")
+    return str(value)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be True or False")
+    return value
+
+
+def _one_of(choices: tuple[str, ...]) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if value not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return str(value)
+
+    return check
+
+
+def _whole(least: int, most: int) -> Callable[[Any], int]:
+    def check(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return value
+
+    return check
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        raise ValueError("must be a number of seconds, 0 or more")
+    return float(value)
+
+
+def _url_path(value: Any) -> str:
+    path = _text(value)
+    if not re.fullmatch(r"/[A-Za-z0-9_\-./]*[A-Za-z0-9_\-]", path):
+        raise ValueError("must be a path such as /dashboard")
+    return path
+
+
+def _pattern(value: Any) -> str:
+    try:
+        re.compile(_text(value))
+    except re.error as error:
+        raise ValueError(f"is not a regular expression ({error})") from error
+    return str(value)
+
+
+def _access(value: Any) -> Any:
+    if value != "open" and not callable(value):
+        raise ValueError('must be a callable or "open"')
+    return value
+
+
+def _class_or_path(value: Any) -> Any:
+    if not isinstance(value, type | str):
+        raise ValueError("must be a class or its dotted path")
+    return value
+
+
+def _classes(value: Any) -> Any:
+    if isinstance(value, str) or not isinstance(value, list | tuple | set | Mapping):
+        raise ValueError("must be a list of classes or dotted paths, or a dict of class to method names")
+    return value
+
+
+def _default_processes() -> int:
+    # More than the CPUs on a small machine: jobs mostly wait (mail, HTTP, reports from a database).
+    return max(4, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every ``BGJOBS_…`` key. A value of None means "not set": what follows from that is said behind it."""
+
+    backend: str = _setting("local", _one_of(BACKENDS))
+    database_uri: str | None = _setting(None, _text)  # the application's own database
+    runner: Any = _setting(None, _class_or_path)  # CustomBackgroundJobRunner
+    approved_classes: Any = _setting((), _classes)
+    app: str | None = _setting(None, _text)  # found by itself: processes/app_loader.py
+    processes: int = field(default_factory=_default_processes, metadata={"check": _whole(1, 1024)})
+    jobs_per_process: int = _setting(1, _whole(1, 1_000_000))
+    start_method: str = _setting("auto", _one_of(START_METHODS))
+    # Long enough that someone who tries things out keeps a warm supervisor, short enough to leave nothing behind.
+    idle_timeout: float = _setting(300.0, _seconds)
+    autostart: bool = _setting(True, _flag)
+    timeout: float | None = _setting(None, _seconds)  # no limit
+    kill_grace: float = _setting(10.0, _seconds)  # what container engines give, too
+    max_pending: int | None = _setting(None, _whole(1, 2**31))  # no limit
+    state_dir: str | None = _setting(None, _text)  # <instance>/bgjobs
+    log_dir: str | None = _setting(None, _text)  # <instance>/logs
+    output_max: int = _setting(1024 * 1024, _whole(1024, 2**31))
+    dashboard_url: str = _setting("/dashboard", _url_path)
+    dashboard_access: Any = _setting(None, _access)  # closed, but for debug mode on loopback
+    redact: str = _setting(DEFAULT_KEY_PATTERN, _pattern)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Settings:
+        """Read and check every key that starts with ``BGJOBS_``.
+
+        Raises :class:`ConfigurationError` for an unknown key (naming the nearest one) and for a value
+        that cannot work.
+        """
+        known = {PREFIX + item.name.upper(): item for item in fields(cls)}
+        given = {key: value for key, value in config.items() if key.startswith(PREFIX) and value is not None}
+        if "BGJOBS_APP" not in given and os.environ.get("BGJOBS_APP"):
+            given["BGJOBS_APP"] = os.environ["BGJOBS_APP"]
+        values = {}
+        for key, value in given.items():
+            if key not in known:
+                raise ConfigurationError(_unknown(key, list(known)), setting=key)
+            try:
+                values[known[key].name] = known[key].metadata["check"](value)
+            except ValueError as error:
+                raise ConfigurationError(f"{key} {error}. It is {value!r}.", setting=key) from error
+        return cls(**values)
+
+    def with_folders_below(self, instance_path: str) -> Settings:
+        """The same settings with the two folders filled in and absolute (relative ones count from the
+        application's instance folder)."""
+        return replace(
+            self,
+            state_dir=str(Path(instance_path, self.state_dir or "bgjobs")),
+            log_dir=str(Path(instance_path, self.log_dir or "logs")),
+        )
+
+
+def _unknown(key: str, known: list[str]) -> str:
+    nearest = difflib.get_close_matches(key, known, n=1)
+    remedy = f"Did you mean {nearest[0]}?" if nearest else f"The settings are {', '.join(sorted(known))}."
+    return f"{key} is not a setting of bgjobs. {remedy}"

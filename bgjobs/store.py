@@ -1,0 +1,397 @@
+"""The state machine: the only writer of ``status``. Each transition is one guarded statement.
+
+A :class:`Changes` is a set of transitions in one transaction, with the log records that tell of them. The
+records are written to ``job_logs`` in that transaction and to the log files after it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, Row, bindparam, insert, select, update
+
+from bgjobs import custom_logger as wording
+from bgjobs.custom_logger import CustomLogger, LogEntry
+from bgjobs.database import Database
+from bgjobs.exceptions import InvalidTransition, QueueFull
+from bgjobs.lookups import (
+    attempts,
+    current_executions,
+    due,
+    execution_of,
+    job_row,
+    jobs,
+    logs,
+    pending,
+    whole_number,
+)
+from bgjobs.models import (
+    CANCELLED,
+    FAILED,
+    PENDING,
+    RUNNING,
+)
+from bgjobs.redaction import Redactor, escape
+from bgjobs.retry import RetryDelay
+from bgjobs.runner.outcome import Execution, Outcome
+from bgjobs.transition import ATTEMPT_COLUMNS, JOB_COLUMNS, transition
+
+ProcessColumns = Mapping[str, Any]
+"""Who runs a job, by the names of its columns: host, boot_id, pid_namespace, pid, process_started."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job that was checked and is about to be stored."""
+
+    class_name: str
+    method_name: str
+    parameters: Any
+    scheduled_at: datetime
+    queue: str
+    priority: int
+    retry_count: int
+    max_retries: int
+    retry_delay: RetryDelay
+    timeout: float | None
+
+
+class Store:
+    """The jobs of one database."""
+
+    def __init__(self, database: Database, logger: CustomLogger, redactor: Redactor) -> None:
+        self.database = database
+        self.logger = logger
+        self.redactor = redactor
+
+    @contextmanager
+    def changing(self) -> Iterator[Changes]:
+        """Transitions in a transaction of their own, and their log records after its commit."""
+        with self.database.writing() as connection:
+            changes = Changes(connection, self.redactor)
+            yield changes
+            changes.write_logs()
+        self.logger.write(changes.entries)
+
+    def cancel(self, job_id: int) -> str:
+        """Cancel a pending job, or ask a running one to stop. Returns its status then.
+
+        Raises :class:`JobNotFound`, and :class:`InvalidTransition` when it has ended already.
+        """
+        with self.changing() as changes:
+            return changes.cancel(job_id)
+
+    def retry(self, job_id: int) -> None:
+        """Put a failed or cancelled job back to pending, with all its retries.
+
+        Raises :class:`JobNotFound`, and :class:`InvalidTransition` for any other status.
+        """
+        with self.changing() as changes:
+            changes.retry(job_id)
+
+
+class Changes:
+    """Transitions on one connection, inside a transaction that the caller commits."""
+
+    def __init__(self, connection: Connection, redactor: Redactor) -> None:
+        self.connection = connection
+        self.redactor = redactor
+        self.entries: list[LogEntry] = []
+        self._unwritten: list[LogEntry] = []
+
+    def enqueue(self, job: NewJob, *, max_pending: int | None = None, now: datetime | None = None) -> int:
+        """Insert a pending job and return its id. Raises :class:`QueueFull`."""
+        if max_pending is not None:
+            self._refuse_when_full(max_pending)
+        now = now or _now()
+        values = {
+            "class_name": job.class_name,
+            "method_name": job.method_name,
+            "parameters": job.parameters,
+            "status": PENDING,
+            "queue": job.queue,
+            "priority": job.priority,
+            "retry_count": job.retry_count,
+            "max_retries": job.max_retries,
+            "retry_delay": job.retry_delay,
+            "timeout": job.timeout,
+            "scheduled_at": job.scheduled_at,
+            "created_at": now,
+            "updated_at": now,
+            "attempt": 0,
+        }
+        job_id = _inserted_id(self.connection.execute(insert(jobs), values))
+        shown = {
+            "id": job_id,
+            "class_name": job.class_name,
+            "method_name": job.method_name,
+            "parameters": self.redactor.parameters(job.parameters),
+            "status": PENDING,
+            "retry_count": job.retry_count,
+            "scheduled_at": f"{job.scheduled_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
+        }
+        self._tell(*wording.dispatched(_Named(job_id, job.class_name, job.method_name), shown))
+        return job_id
+
+    def claim(
+        self,
+        seats: Sequence[ProcessColumns],
+        *,
+        backend: str,
+        output_path: Any = None,
+        job_ids: Sequence[int] | None = None,
+        now: datetime | None = None,
+    ) -> list[Execution]:
+        """Give due jobs to waiting processes, one each, most urgent first, and make them running.
+
+        Returns the executions in the order of ``seats``; there are fewer where fewer are due.
+        ``job_ids`` claims these jobs and no others, due or not. ``output_path`` says, for an execution,
+        where its output will lie.
+        """
+        now = now or _now()
+        rows = due(self.connection, len(seats), now) if job_ids is None else pending(self.connection, job_ids)
+        executions = [
+            execution_of(row, token=uuid.uuid4().hex, attempt=whole_number(row.attempt) + 1) for row in rows
+        ]
+        if not executions:
+            return []
+        seated = list(zip(executions, seats, strict=False))
+        self.connection.execute(
+            _CLAIM,
+            [
+                {
+                    "key": job.id,
+                    "token": job.token,
+                    "attempt_number": job.attempt,
+                    "by_backend": backend,
+                    "now": now,
+                    **{f"new_{column}": value for column, value in seat.items()},
+                }
+                for job, seat in seated
+            ],
+        )
+        self.connection.execute(
+            insert(attempts),
+            [
+                {
+                    "background_job_id": job.id,
+                    "number": job.attempt,
+                    "execution_token": job.token,
+                    "pid": seat["pid"],
+                    "host": seat["host"],
+                    "started_at": now,
+                    "output_path": None if output_path is None else output_path(job),
+                }
+                for job, seat in seated
+            ],
+        )
+        self._tell(*(wording.started(job) for job in executions))
+        return executions
+
+    def finish(
+        self, outcomes: Iterable[tuple[Execution, Outcome]], *, now: datetime | None = None
+    ) -> dict[str, str]:
+        """Write outcomes. Returns the new status by execution token; an execution that is not the
+        current one of its job (it was fenced out) changes nothing and is not in the result."""
+        now = now or _now()
+        ended = list(outcomes)
+        current = current_executions(self.connection, [job.id for job, _ in ended])
+        changes = {
+            job.token: (
+                job,
+                transition(job, outcome, cancel_requested=current[job.token], now=now, redactor=self.redactor),
+                outcome.progress,
+            )
+            for job, outcome in ended
+            if job.token in current
+        }
+        if not changes:
+            return {}
+        for job, _, progress in changes.values():
+            if progress is not None:
+                self.progress(job, *progress, now=now)
+        self.connection.execute(
+            _FINISH,
+            [{"key": job.id, "token": job.token, **_new(change.job)} for job, change, _ in changes.values()],
+        )
+        self.connection.execute(
+            _END_ATTEMPT,
+            [{"key": job.id, "token": job.token, **_new(change.attempt)} for job, change, _ in changes.values()],
+        )
+        for _, change, _ in changes.values():
+            self._tell(*change.entries)
+        return {token: change.status for token, (_, change, _) in changes.items()}
+
+    def cancel(self, job_id: int, *, now: datetime | None = None) -> str:
+        """Cancel a pending job, or note that a running one is to stop; the status then."""
+        now = now or _now()
+        this_job = jobs.c.id == job_id
+        stopped = self.connection.execute(
+            update(jobs)
+            .where(this_job, jobs.c.status == PENDING)
+            .values(status=CANCELLED, completed_at=now, updated_at=now, cancel_requested_at=now)
+        )
+        row = job_row(self.connection, job_id)
+        if stopped.rowcount == 1:
+            self._tell(wording.cancelled(_named(row)))
+            return CANCELLED
+        if row.status != RUNNING:
+            raise InvalidTransition(job_id, str(row.status), "cancelled")
+        self.connection.execute(
+            update(jobs)
+            .where(this_job, jobs.c.status == RUNNING, jobs.c.cancel_requested_at.is_(None))
+            .values(cancel_requested_at=now, updated_at=now)
+        )
+        return RUNNING
+
+    def retry(self, job_id: int, *, now: datetime | None = None) -> None:
+        """Put a failed or cancelled job back to pending with a fresh count of retries."""
+        now = now or _now()
+        again = self.connection.execute(
+            update(jobs)
+            .where(jobs.c.id == job_id, jobs.c.status.in_((FAILED, CANCELLED)))
+            .values(
+                status=PENDING,
+                retry_count=0,
+                scheduled_at=now,
+                updated_at=now,
+                completed_at=None,
+                cancel_requested_at=None,
+                progress_done=None,
+                progress_total=None,
+                progress_message=None,
+            )
+        )
+        row = job_row(self.connection, job_id)
+        if again.rowcount != 1:
+            raise InvalidTransition(job_id, str(row.status), "retried")
+        self._tell(wording.retried_by_hand(_named(row)))
+
+    def progress(
+        self,
+        job: Execution,
+        done: float,
+        total: float | None,
+        message: str | None,
+        *,
+        now: datetime | None = None,
+    ) -> None:
+        """Note how far a running execution is."""
+        self.connection.execute(
+            update(jobs)
+            .where(jobs.c.id == job.id, jobs.c.execution_token == job.token, jobs.c.status == RUNNING)
+            .values(
+                progress_done=done,
+                progress_total=total,
+                progress_message=None if message is None else escape(self._masked(job, message)),
+                updated_at=now or _now(),
+            )
+        )
+
+    def log(self, job: Execution, message: str) -> None:
+        """Note what a job says of itself."""
+        self._tell(wording.entry("info", job, self._masked(job, message)))
+
+    def stopping(self, job: Execution, grace: float) -> None:
+        """Note that a running job is now being stopped because somebody asked for it."""
+        self._tell(wording.cancel_requested(job, grace))
+
+    def write_logs(self) -> None:
+        """Insert the records that are not in ``job_logs`` yet. Call it before the commit."""
+        unwritten, self._unwritten = self._unwritten, []
+        if unwritten:
+            self.connection.execute(
+                insert(logs),
+                [
+                    {
+                        "background_job_id": item.job_id,
+                        "type": item.type,
+                        "message": item.message,
+                        "created_at": item.created_at,
+                    }
+                    for item in unwritten
+                ],
+            )
+
+    def _tell(self, *entries: LogEntry) -> None:
+        self.entries.extend(entries)
+        self._unwritten.extend(entries)
+
+    def _masked(self, job: Execution, text: str) -> str:
+        return self.redactor.text(text, self.redactor.secrets(job.parameters))
+
+    def _refuse_when_full(self, limit: int) -> None:
+        full = select(jobs.c.id).where(jobs.c.status == PENDING).offset(limit - 1).limit(1)
+        if self.connection.scalar(full) is not None:
+            raise QueueFull(limit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    id: int
+    class_name: str
+    method_name: str
+
+
+def _named(row: Row[Any]) -> _Named:
+    return _Named(row.id, str(row.class_name), str(row.method_name))
+
+
+def _new(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values under names that do not collide with the columns of a bound UPDATE."""
+    return {f"new_{column}": value for column, value in values.items()}
+
+
+def _inserted_id(result: CursorResult[Any]) -> int:
+    assert result.inserted_primary_key is not None
+    return int(result.inserted_primary_key[0])
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _guarded_update(columns: Sequence[str]) -> Any:
+    """The fence: nothing is changed unless this execution is still the running one of its job."""
+    return (
+        update(jobs)
+        .where(
+            jobs.c.id == bindparam("key"),
+            jobs.c.execution_token == bindparam("token"),
+            jobs.c.status == RUNNING,
+        )
+        .values({column: bindparam(f"new_{column}") for column in columns})
+    )
+
+
+_PROCESS_COLUMNS = ("host", "boot_id", "pid_namespace", "pid", "process_started")
+
+_CLAIM = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("key"), jobs.c.status == PENDING)
+    .values(
+        status=RUNNING,
+        execution_token=bindparam("token"),
+        attempt=bindparam("attempt_number"),
+        backend=bindparam("by_backend"),
+        started_at=bindparam("now"),
+        updated_at=bindparam("now"),
+        progress_done=None,
+        progress_total=None,
+        progress_message=None,
+        **{column: bindparam(f"new_{column}") for column in _PROCESS_COLUMNS},
+    )
+)
+
+_FINISH = _guarded_update(JOB_COLUMNS)
+
+_END_ATTEMPT = (
+    update(attempts)
+    .where(attempts.c.background_job_id == bindparam("key"), attempts.c.execution_token == bindparam("token"))
+    .values({column: bindparam(f"new_{column}") for column in ATTEMPT_COLUMNS})
+)

@@ -1,0 +1,70 @@
+"""What a supervisor needs to know, as data: it does not load the application."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bgjobs.app_location import AppLocation
+from bgjobs.app_state import AppState
+from bgjobs.processes.app_loader import Expected
+from bgjobs.processes.server import ServerConfig
+from bgjobs.state_folder import StateFolder
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorConfig:
+    """Made from an application's state, sent to the supervisor through a pipe (it holds the database's
+    password)."""
+
+    app_name: str
+    database_url: str
+    folder: str
+    log_dir: str
+    redact: str
+    location: AppLocation
+    processes: int
+    jobs_per_process: int
+    start_method: str
+    idle_timeout: float
+    kill_grace: float
+    output_max: int
+
+    @classmethod
+    def of(cls, state: AppState) -> SupervisorConfig:
+        settings = state.settings
+        return cls(
+            app_name=state.app.name,
+            database_url=state.database_url.render_as_string(hide_password=False),
+            folder=state.folder.path,
+            log_dir=str(settings.log_dir),
+            redact=settings.redact,
+            location=state.location,
+            processes=settings.processes,
+            jobs_per_process=settings.jobs_per_process,
+            start_method=settings.start_method,
+            idle_timeout=settings.idle_timeout,
+            kill_grace=settings.kill_grace,
+            output_max=settings.output_max,
+        )
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> SupervisorConfig:
+        return cls(**{**data, "location": AppLocation.from_json(data["location"])})
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "location": self.location.to_json()}
+
+    @property
+    def state_folder(self) -> StateFolder:
+        return StateFolder(self.folder)
+
+    def for_servers(self, database: str) -> ServerConfig:
+        """What the fork servers get of it. ``database`` is the URL without its password."""
+        return ServerConfig(
+            location=self.location,
+            expected=Expected(self.app_name, database),
+            folder=self.folder,
+            start_method=self.start_method,
+            jobs_per_process=self.jobs_per_process,
+        )

@@ -1,0 +1,82 @@
+"""The doorbell: a byte that wakes the supervisor. A hint only; the database is the truth.
+
+A Unix datagram socket in the state folder. That somebody listens is also the sign that a supervisor lives:
+the kernel refuses the byte when the listener is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_NAME = "bell"
+
+
+class Doorbell:
+    """The supervisor's side."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._socket: socket.socket | None = None
+
+    def open(self) -> None:
+        """Listen. Only the holder of the supervisor's lock does, so a socket that lies there is a dead one's."""
+        with _address(self._folder) as address:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(self._folder, _NAME))
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._socket.bind(address)
+        self._socket.setblocking(False)
+
+    @property
+    def is_open(self) -> bool:
+        return self._socket is not None
+
+    def fileno(self) -> int:
+        return -1 if self._socket is None else self._socket.fileno()
+
+    def silence(self) -> None:
+        """Take in what has been rung so far."""
+        assert self._socket is not None
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._socket.recv(16)
+
+    def close(self) -> None:
+        """Stop listening: from now on who rings knows that nobody is there."""
+        if self._socket is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(self._folder, _NAME))
+            self._socket.close()
+            self._socket = None
+
+
+def ring(folder: str) -> bool:
+    """Wake the supervisor of this state folder. False when there is none."""
+    with _address(folder) as address, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
+        bell.setblocking(False)
+        try:
+            bell.sendto(b"!", address)
+        except BlockingIOError:
+            return True  # its queue is full of rings: it is there and will look
+        except OSError:
+            return False
+    return True
+
+
+@contextmanager
+def _address(folder: str) -> Iterator[str]:
+    """The address of the socket. A Unix address has 108 bytes at most, and folders are longer than that;
+    on Linux the folder's descriptor stands for it, however long its name is."""
+    if sys.platform != "linux":
+        yield os.path.join(folder, _NAME)
+        return
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{_NAME}"
+    finally:
+        os.close(descriptor)

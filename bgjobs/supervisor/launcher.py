@@ -1,0 +1,57 @@
+"""Starts a supervisor where there is none. Twenty callers at once start one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import IO
+
+from bgjobs.processes import launch
+from bgjobs.supervisor.config import SupervisorConfig
+from bgjobs.supervisor.doorbell import ring
+from bgjobs.supervisor.lock import FileLock
+
+# A log that nobody reads must not fill the disk: it starts anew, keeping one old file.
+_LOG_LIMIT = 1024 * 1024
+
+
+def wake_or_launch(config: SupervisorConfig) -> None:
+    """Wake the supervisor, or start one if none listens.
+
+    What the caller committed before is seen in either case: by the one that was woken, or by the one that
+    comes up, which looks at the database when it has opened its doorbell.
+    """
+    if not ring(config.folder):
+        launch_supervisor(config)
+
+
+def launch_supervisor(config: SupervisorConfig) -> None:
+    """Start a supervisor, unless somebody is just starting one."""
+    folder = config.state_folder
+    lock = FileLock(folder.launch_lock)
+    if not lock.acquire():
+        return
+    assert lock.descriptor is not None
+    try:
+        # The lock goes on in the new process, until its doorbell is open or it is dead.
+        order = json.dumps({**config.to_json(), "launch_lock": lock.descriptor}).encode()
+        with _log(folder.log) as log:
+            midwife = launch.start(
+                "bgjobs.supervisor.main",
+                "supervisor",
+                detach=True,
+                stdin=subprocess.PIPE,
+                output=log.fileno(),
+                keep_open=[lock.descriptor],
+            )
+        midwife.communicate(order)
+    finally:
+        lock.release()
+
+
+def _log(path: str) -> IO[bytes]:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    if os.path.exists(path) and os.path.getsize(path) > _LOG_LIMIT:
+        os.replace(path, f"{path}.old")
+    return os.fdopen(os.open(path, flags, 0o600), "ab")

@@ -1,0 +1,202 @@
+"""The supervisor's book: which jobs run where, what they reported, and the transaction that writes it down."""
+
+from __future__ import annotations
+
+import signal
+import time
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import StatementError
+
+from bgjobs import lookups
+from bgjobs.output import read_tail, trim
+from bgjobs.processes.channel import Message
+from bgjobs.processes.pool import Ended, Pool, Process
+from bgjobs.processes.watch import DeathWatch
+from bgjobs.runner.outcome import Execution, Outcome
+from bgjobs.state_folder import StateFolder, output_name
+from bgjobs.store import Changes, Store
+from bgjobs.supervisor.recovery import Recorded, survey
+from bgjobs.supervisor.running import RunningJob
+
+_TAIL_OF_A_LOST_JOB = 4096
+
+
+class Ledger:
+    """Every execution that this supervisor answers for, from its claim to its committed outcome."""
+
+    def __init__(self, store: Store, folder: StateFolder, kill_grace: float, output_max: int) -> None:
+        self._store = store
+        self._folder = folder
+        self._kill_grace = kill_grace
+        self._output_max = output_max
+        self._outcomes: dict[str, tuple[Execution, Outcome]] = {}  # to be written, by execution token
+        self._words: list[tuple[Execution, Message]] = []  # progress and logs, to be written
+        self.running: dict[str, RunningJob] = {}  # by execution token
+        self.stopping = False
+
+    @property
+    def has_unwritten(self) -> bool:
+        return bool(self._outcomes or self._words)
+
+    @property
+    def working(self) -> int:
+        """How many jobs are being run at this moment; those that reported are not."""
+        return len(self.running) - len(self._outcomes)
+
+    # -- hear ----------------------------------------------------------------------------------------
+
+    def heed(self, process: Process, message: Message) -> None:
+        """A process said something about its job."""
+        running = self.running.get(message.get("token", ""))
+        if running is None or running.process is not process:
+            return
+        if "outcome" in message:
+            self._record(running, running.reported(Outcome.from_json(message["outcome"])))
+        else:
+            self._words.append((running.job, message))
+
+    def note_end(self, end: Ended) -> None:
+        """A process ended. If it was running a job and reported nothing, that is how the job ended."""
+        for running in self.running.values():
+            if running.process is end.process:
+                self._lost(
+                    running, end.status, Outcome("lost", peak_rss=end.peak_rss, cpu_seconds=end.cpu_seconds)
+                )
+
+    def climb_ladders(self) -> None:
+        """Stop the jobs whose time is over, kill those that did not stop."""
+        for running in self.running.values():
+            running.climb(self._kill_grace)
+
+    def next_step_at(self) -> float | None:
+        """When a ladder has to be climbed next, on the monotonic clock."""
+        steps = [running.next_step_at for running in self.running.values()]
+        return min((step for step in steps if step is not None), default=None)
+
+    # -- write ---------------------------------------------------------------------------------------
+
+    def write_and_claim(self, seats: list[Process], *, look_for_cancellations: bool) -> list[Execution]:
+        """One transaction: outcomes, words, requests to stop, and due jobs for the waiting processes.
+
+        Returns the executions for ``seats``, in their order. Nothing was changed if it raises.
+        """
+        with self._store.changing() as changes:
+            changes.finish(self._outcomes.values())
+            self._write_words(changes)
+            cancelled = self._newly_cancelled(changes) if look_for_cancellations else []
+            claimed = _claim(changes, seats) if seats else []
+        self._close_written()
+        for running in cancelled:
+            running.stop("cancel", self._kill_grace)
+        return claimed
+
+    def write_one_by_one(self) -> None:
+        """After a value that the database does not take: write the rest, and that one as a failure."""
+        for token, (job, outcome) in list(self._outcomes.items()):
+            try:
+                with self._store.changing() as changes:
+                    changes.finish([(job, outcome)])
+            except (StatementError, ValueError, TypeError, OverflowError) as error:
+                message = f"the outcome could not be stored: {type(error).__name__}"
+                self._outcomes[token] = (
+                    job,
+                    Outcome("failed", exception_type="JobRunnerException", exception_message=message),
+                )
+        self._words.clear()
+
+    def begin(self, claimed: list[Execution], seats: list[Process], pool: Pool) -> None:
+        """Say go. It is on disk who runs each job, so from here on anybody can notice its death."""
+        for job, process in zip(claimed, seats, strict=False):
+            assert process.identity is not None
+            deadline = None if job.timeout is None else time.monotonic() + job.timeout
+            self.running[job.token] = running = RunningJob(job, process.identity, process, deadline)
+            if not pool.assign(process, {"run": job.to_json()}):
+                # It died while it waited, so the job has not begun: that costs no attempt.
+                self._record(running, Outcome("released"))
+
+    def release_all(self) -> None:
+        """Put what still runs back to pending, then kill it: its late outcome would be fenced out."""
+        for running in self.running.values():
+            self._outcomes.setdefault(running.job.token, (running.job, Outcome("released")))
+        left = list(self.running.values())
+        self.write_and_claim([], look_for_cancellations=False)
+        for running in left:
+            running.kill()
+
+    # -- running jobs of an earlier supervisor -------------------------------------------------------
+
+    def take_over(self, connection: Connection, watch: DeathWatch) -> None:
+        """Adopt running jobs that nobody here knows and whose process lives; recover the others."""
+        found = survey(connection, self.running.keys() | self._outcomes.keys())
+        for recorded in found.alive:
+            self._adopt(recorded, watch)
+        for job, identity, _ in found.gone:
+            self._lost(RunningJob(job, identity, None, None), None, Outcome("lost"))
+
+    def _adopt(self, recorded: Recorded, watch: DeathWatch) -> None:
+        job, identity, row = recorded
+        deadline = None
+        if job.timeout is not None and row.started_at is not None:
+            elapsed = (datetime.now(UTC) - row.started_at).total_seconds()
+            deadline = time.monotonic() + job.timeout - max(0.0, elapsed)
+        self.running[job.token] = running = RunningJob(job, identity, None, deadline)
+        watch.until_gone(identity, lambda: self._lost(running, None, Outcome("lost")))
+
+    # -- small steps ---------------------------------------------------------------------------------
+
+    def _lost(self, running: RunningJob, status: int | None, usage: Outcome) -> None:
+        """The process of a job is gone. What it reported before counts, if it did."""
+        if running.job.token not in self._outcomes:
+            path = self._folder.output_file(running.job.id, running.job.attempt)
+            outcome = running.ended(status, usage, read_tail(path, _TAIL_OF_A_LOST_JOB))
+            self._record(running, outcome, by_sigterm=status == -signal.SIGTERM)
+
+    def _record(self, running: RunningJob, outcome: Outcome, *, by_sigterm: bool = False) -> None:
+        if self.stopping and (outcome.kind == "stopped" or by_sigterm):
+            # A service manager that stops us sends SIGTERM to the jobs as well: that costs no attempt.
+            outcome = Outcome("released", peak_rss=outcome.peak_rss, cpu_seconds=outcome.cpu_seconds)
+        self._outcomes[running.job.token] = running.job, outcome
+
+    def _write_words(self, changes: Changes) -> None:
+        progress = {}
+        for job, message in self._words:
+            if "progress" in message:
+                progress[job.token] = job, message["progress"]  # the last one counts
+            elif "log" in message:
+                changes.log(job, message["log"])
+        for job, values in progress.values():
+            changes.progress(job, *values)
+
+    def _newly_cancelled(self, changes: Changes) -> list[RunningJob]:
+        asked = set(lookups.cancel_requests(changes.connection))
+        found = [
+            running
+            for token, running in self.running.items()
+            if running.job.id in asked and running.stop_reason is None and token not in self._outcomes
+        ]
+        for running in found:
+            changes.stopping(running.job, self._kill_grace)
+        return found
+
+    def _close_written(self) -> None:
+        """What was written needs no more care: let the processes go on, and cap the output."""
+        for token, (job, _) in self._outcomes.items():
+            running = self.running.pop(token, None)
+            if running is not None and running.process is not None:
+                running.process.acknowledge(token)
+            trim(self._folder.output_file(job.id, job.attempt), self._output_max)
+        self._outcomes.clear()
+        self._words.clear()
+
+    def trim_outputs(self) -> None:
+        """Cap what running jobs have printed so far, with some room so that it is not done for each line."""
+        for running in self.running.values():
+            path = self._folder.output_file(running.job.id, running.job.attempt)
+            trim(path, self._output_max, when_over=2 * self._output_max)
+
+
+def _claim(changes: Changes, seats: list[Process]) -> list[Execution]:
+    columns = [process.identity.columns() for process in seats if process.identity is not None]
+    return changes.claim(columns, backend="local", output_path=lambda job: output_name(job.id, job.attempt))

@@ -1,0 +1,301 @@
+"""The supervisor: a single-threaded loop that claims due jobs, hands them to processes and commits outcomes.
+
+Each turn: hear what happened; write it, and claim new jobs, in one transaction; act on what was written.
+One transaction a turn is where the throughput comes from.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import FrameType
+
+from bgjobs import log_search, lookups
+from bgjobs.custom_logger import CustomLogger, console
+from bgjobs.database import PATIENCE_OF_SUPERVISOR, Database
+from bgjobs.exceptions import BackendUnavailable
+from bgjobs.processes.identity import own_identity
+from bgjobs.processes.pool import Pool
+from bgjobs.processes.wakeup import Wakeup
+from bgjobs.processes.watch import DeathWatch
+from bgjobs.redaction import Redactor
+from bgjobs.store import Store
+from bgjobs.supervisor.config import SupervisorConfig
+from bgjobs.supervisor.doorbell import Doorbell
+from bgjobs.supervisor.ledger import Ledger
+from bgjobs.supervisor.lock import FileLock
+from bgjobs.supervisor.status import SupervisorStatus
+
+# Seconds between looks at the database without a ring: a commit whose ring was lost waits no longer.
+LOOK_INTERVAL = 1.0
+SURVEY_INTERVAL = 5.0
+TIDY_INTERVAL = 1.0
+DEATH_LOOK_INTERVAL = 0.2
+# Processes that wait while nothing is to be done: enough to start a job at once, few enough to be cheap.
+SPARES_WHEN_CALM = 2
+CALM_AFTER = 2.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+_INDEX_BATCH = 2000
+
+
+class Supervisor:
+    """Sees the jobs of one database through, from the claim to the outcome, until nothing is left to do."""
+
+    def __init__(
+        self, config: SupervisorConfig, lock: FileLock, *, on_listening: Callable[[], None] = lambda: None
+    ) -> None:
+        self._config = config
+        self._lock = lock
+        self._on_listening = on_listening
+        self._folder = config.state_folder
+        database = Database(config.database_url, patience=PATIENCE_OF_SUPERVISOR)
+        self._database = database
+        self._shown_url = database.url.render_as_string(hide_password=True)
+        store = Store(database, CustomLogger(config.log_dir), Redactor(config.redact))
+        self._ledger = Ledger(store, self._folder, config.kill_grace, config.output_max)
+        self._selector = selectors.DefaultSelector()
+        self._watch = DeathWatch(self._selector)
+        self._pool = Pool(config.for_servers(self._shown_url), self._selector, self._watch)
+        self._doorbell = Doorbell(self._folder.path)
+        self._started_at = datetime.now(UTC)
+        self._status: SupervisorStatus | None = None
+        self._stop_asked_at: float | None = None
+        self._stop_at_once = False
+        self._left = False
+        # What is to be done, and when, on the monotonic clock.
+        self._may_be_due = True  # a claim may find something
+        self._rung = True  # somebody may have asked to cancel something
+        self._look_at = self._survey_at = self._tidy_at = self._last_activity = time.monotonic()
+        self._pause = 0.0
+        self._suspicious = False  # something that is to be written may be what does not go in
+
+    def run(self) -> int:
+        """Work until idle for long enough or told to stop; the exit status."""
+        self._catch_signals()
+        self._open_doorbell()
+        self._on_listening()
+        self._pool.keep_idle(self._wanted_idle())  # the application loads while we look at the database
+        while not self._left:
+            try:
+                self._turn()
+                self._pause = 0.0
+            except BackendUnavailable as error:
+                if self._pause == 0.0:
+                    console.warning("%s The supervisor tries again until it answers.", error)
+                self._rest()
+            # The edge of the loop: whatever went wrong with one job, the others are still to be seen to.
+            except Exception:  # noqa: BLE001
+                console.exception("The supervisor met an error and goes on.")
+                self._suspicious = True
+                self._rest()
+        self._pool.close()
+        self._database.dispose()
+        with contextlib.suppress(OSError):
+            os.unlink(self._folder.status)
+        self._lock.release()
+        return 0
+
+    # -- a turn --------------------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        self._hear()
+        self._pool.look_for_new_code()
+        self._ledger.climb_ladders()
+        self._take_over_if_due()
+        self._look_if_due()
+        self._write_and_claim()
+        if self._stop_asked_at is not None:
+            self._stop()
+            return
+        self._pool.keep_idle(self._wanted_idle())
+        self._tidy_if_due()
+        self._leave_if_idle()
+
+    def _hear(self) -> None:
+        """Wait for something to happen, and take in what did."""
+        for key, _ in self._selector.select(self._patience()):
+            key.data()
+        if self._watch.must_look:
+            self._watch.look()
+        said, self._pool.said = self._pool.said, []
+        ended, self._pool.ended = self._pool.ended, []
+        for process, message in said:
+            self._ledger.heed(process, message)
+        for end in ended:
+            self._ledger.note_end(end)
+
+    def _take_over_if_due(self) -> None:
+        if time.monotonic() >= self._survey_at:
+            with self._database.reading() as connection:
+                self._ledger.take_over(connection, self._watch)
+            self._survey_at = time.monotonic() + SURVEY_INTERVAL
+
+    def _look_if_due(self) -> None:
+        """Look by ourselves: at the time of the next job, and because a ring can be lost."""
+        if time.monotonic() < self._look_at:
+            return
+        with self._database.reading() as connection:
+            due = lookups.next_due(connection)
+            self._rung = self._rung or bool(self._ledger.running)
+        seconds = LOOK_INTERVAL if due is None else (due - datetime.now(UTC)).total_seconds()
+        self._may_be_due = self._may_be_due or seconds <= 0
+        self._look_at = time.monotonic() + (min(LOOK_INTERVAL, seconds) if seconds > 0 else LOOK_INTERVAL)
+
+    def _write_and_claim(self) -> None:
+        seats = self._pool.idle[: self._free] if self._may_be_due and self._stop_asked_at is None else []
+        if not (seats or self._ledger.has_unwritten or (self._rung and self._ledger.running)):
+            self._rung = False
+            return
+        if self._suspicious:
+            self._ledger.write_one_by_one()
+            self._suspicious = False
+        wrote = self._ledger.has_unwritten
+        claimed = self._ledger.write_and_claim(seats, look_for_cancellations=self._rung)
+        self._ledger.begin(claimed, seats, self._pool)
+        self._rung = False
+        if wrote or claimed:
+            self._last_activity = time.monotonic()
+        if len(claimed) < len(seats):  # nothing more is due; when will the next be?
+            self._may_be_due = False
+            self._look_at = time.monotonic()
+
+    def _tidy_if_due(self) -> None:
+        now = time.monotonic()
+        if now < self._tidy_at:
+            return
+        self._tidy_at = now + TIDY_INTERVAL
+        self._pool.check_deadlines()
+        self._ledger.trim_outputs()
+        self._describe()
+        if not self._is_busy:
+            self._index_logs()
+
+    def _leave_if_idle(self) -> None:
+        """Leave when nothing was to be done for long enough.
+
+        The doorbell goes first: who rings after that finds nobody and starts a new supervisor, and who
+        rang before has committed before, so the last look sees it.
+        """
+        if self._config.idle_timeout == 0 or time.monotonic() < self._last_activity + self._config.idle_timeout:
+            return
+        if self._ledger.running or self._ledger.has_unwritten:
+            return
+        self._close_doorbell()
+        with self._database.reading() as connection:
+            self._left = not lookups.has_pending(connection)
+        if self._left:
+            while self._index_logs():
+                pass
+        else:
+            self._open_doorbell()
+            self._last_activity = time.monotonic()
+            self._may_be_due = True
+
+    # -- stopping ------------------------------------------------------------------------------------
+
+    def _catch_signals(self) -> None:
+        wakeup = Wakeup()
+        self._selector.register(wakeup, selectors.EVENT_READ, wakeup.drain)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, self._ask_to_stop)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
+        self._stop_at_once = self._stop_at_once or number == signal.SIGQUIT
+        if self._stop_asked_at is None:
+            self._stop_asked_at = time.monotonic()
+            self._ledger.stopping = True
+
+    def _stop(self) -> None:
+        """Claim nothing more, let running jobs finish for the grace period, then put them back."""
+        assert self._stop_asked_at is not None
+        if self._doorbell.is_open:
+            self._close_doorbell()
+            self._pool.close()
+        if not self._ledger.running:
+            self._left = True
+        elif self._stop_at_once or time.monotonic() >= self._stop_asked_at + self._config.kill_grace:
+            self._ledger.release_all()
+            self._left = True
+
+    def _rest(self) -> None:
+        """Before the next try; a supervisor that shall stop does not wait for a database for ever."""
+        self._pause = min(self._pause * 2 or _FIRST_PAUSE, _LONGEST_PAUSE)
+        time.sleep(self._pause)
+        if self._stop_asked_at is not None:
+            self._left = time.monotonic() >= self._stop_asked_at + self._config.kill_grace
+
+    # -- small steps ---------------------------------------------------------------------------------
+
+    @property
+    def _free(self) -> int:
+        return max(0, self._config.processes - self._ledger.working)
+
+    @property
+    def _is_busy(self) -> bool:
+        return bool(self._ledger.running) or time.monotonic() < self._last_activity + CALM_AFTER
+
+    def _wanted_idle(self) -> int:
+        if self._is_busy or self._may_be_due:
+            return self._config.processes
+        return min(SPARES_WHEN_CALM, self._config.processes)
+
+    def _patience(self) -> float:
+        """Seconds until something has to be done by itself."""
+        if self._stop_asked_at is not None and not self._ledger.running:
+            return 0.0
+        moments = [self._look_at, self._tidy_at, self._survey_at]
+        if self._config.idle_timeout and not self._ledger.running:
+            moments.append(self._last_activity + self._config.idle_timeout)
+        if self._watch.must_look:
+            moments.append(time.monotonic() + DEATH_LOOK_INTERVAL)
+        if self._stop_asked_at is not None:
+            moments = [self._stop_asked_at + self._config.kill_grace]
+        step = self._ledger.next_step_at()
+        if step is not None:
+            moments.append(step)
+        return max(0.0, min(moments) - time.monotonic())
+
+    def _open_doorbell(self) -> None:
+        self._doorbell.open()
+        self._selector.register(self._doorbell, selectors.EVENT_READ, self._answer_doorbell)
+
+    def _answer_doorbell(self) -> None:
+        self._doorbell.silence()
+        self._rung = self._may_be_due = True
+
+    def _close_doorbell(self) -> None:
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(self._doorbell)
+        self._doorbell.close()
+
+    def _index_logs(self) -> int:
+        with self._database.writing() as connection:
+            return log_search.index_batch(connection, _INDEX_BATCH) if log_search.is_available(connection) else 0
+
+    def _describe(self) -> None:
+        """Write down who we are and how it goes, when that is news."""
+        own, server = own_identity(), self._pool.server
+        status = SupervisorStatus(
+            host=own.host,
+            boot_id=own.boot_id,
+            pid_namespace=own.pid_namespace,
+            pid=own.pid,
+            process_started=own.started,
+            started_at=self._started_at.isoformat(),
+            database=self._shown_url,
+            backend="local",
+            processes=self._config.processes,
+            start_method=self._pool.start_method,
+            fork_server_pid=None if server is None else server.pid,
+            warning=self._pool.warning,
+            app_error=self._pool.app_error,
+        )
+        if status != self._status:
+            status.write(self._folder)
+            self._status = status

@@ -1,0 +1,128 @@
+"""The three tables, our own facts, and the full-text index over the logs."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+_id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+_time = sa.DateTime().with_variant(sa.String(32), "sqlite")
+_name = sa.String(255)
+
+
+def upgrade() -> None:
+    op.create_table(
+        "background_jobs",
+        sa.Column("id", _id, primary_key=True),
+        sa.Column("class_name", _name, nullable=False),
+        sa.Column("method_name", _name, nullable=False),
+        sa.Column("parameters", sa.Text),
+        sa.Column("status", sa.String(16), nullable=False),
+        sa.Column("queue", _name, nullable=False),
+        sa.Column("priority", sa.Integer, nullable=False),
+        sa.Column("retry_count", sa.Integer, nullable=False),
+        sa.Column("max_retries", sa.Integer, nullable=False),
+        sa.Column("retry_delay", sa.Text, nullable=False),
+        sa.Column("timeout", sa.Float),
+        sa.Column("scheduled_at", _time, nullable=False),
+        sa.Column("started_at", _time),
+        sa.Column("completed_at", _time),
+        sa.Column("error_message", sa.Text),
+        sa.Column("created_at", _time, nullable=False),
+        sa.Column("updated_at", _time, nullable=False),
+        sa.Column("attempt", sa.Integer, nullable=False),
+        sa.Column("execution_token", sa.String(32)),
+        sa.Column("backend", sa.String(16)),
+        sa.Column("pid", sa.Integer),
+        sa.Column("process_started", sa.String(32)),
+        sa.Column("boot_id", sa.String(64)),
+        sa.Column("host", _name),
+        sa.Column("pid_namespace", sa.String(64)),
+        sa.Column("cancel_requested_at", _time),
+        sa.Column("exit_status", sa.Integer),
+        sa.Column("peak_rss", sa.BigInteger),
+        sa.Column("cpu_seconds", sa.Float),
+        sa.Column("progress_done", sa.Float),
+        sa.Column("progress_total", sa.Float),
+        sa.Column("progress_message", sa.Text),
+        sa.Column("result", sa.Text),
+        sqlite_autoincrement=True,
+    )
+    for name, columns, status in (
+        ("ix_background_jobs_due", ["priority", "scheduled_at", "id"], "pending"),
+        ("ix_background_jobs_running", ["id"], "running"),
+    ):
+        where = sa.text(f"status = '{status}'")
+        op.create_index(name, "background_jobs", columns, sqlite_where=where, postgresql_where=where)
+    op.create_index("ix_background_jobs_status", "background_jobs", ["status", "id"])
+
+    job = sa.ForeignKey("background_jobs.id", ondelete="CASCADE")
+    op.create_table(
+        "job_logs",
+        sa.Column("id", _id, primary_key=True),
+        sa.Column("background_job_id", _id, job, nullable=False),
+        sa.Column("type", sa.String(16), nullable=False),
+        sa.Column("message", sa.Text, nullable=False),
+        sa.Column("created_at", _time, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_job_logs_job", "job_logs", ["background_job_id", "id"])
+    op.create_index("ix_job_logs_type", "job_logs", ["type", "id"])
+
+    op.create_table(
+        "job_attempts",
+        sa.Column("id", _id, primary_key=True),
+        sa.Column("background_job_id", _id, job.copy(), nullable=False),
+        sa.Column("number", sa.Integer, nullable=False),
+        sa.Column("execution_token", sa.String(32), nullable=False),
+        sa.Column("pid", sa.Integer),
+        sa.Column("host", _name),
+        sa.Column("started_at", _time, nullable=False),
+        sa.Column("ended_at", _time),
+        sa.Column("outcome", sa.String(16)),
+        sa.Column("exit_status", sa.Integer),
+        sa.Column("exception_type", _name),
+        sa.Column("exception_message", sa.Text),
+        sa.Column("traceback", sa.Text),
+        sa.Column("peak_rss", sa.BigInteger),
+        sa.Column("cpu_seconds", sa.Float),
+        sa.Column("output_path", sa.Text),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_job_attempts_job", "job_attempts", ["background_job_id", "number"])
+
+    op.create_table(
+        "bgjobs_meta",
+        sa.Column("key", sa.String(64), primary_key=True),
+        sa.Column("value", sa.Text, nullable=False),
+    )
+    _create_log_search()
+
+
+def _create_log_search() -> None:
+    """Trigrams find a part of a word. Without content: the index holds no second copy of the messages.
+
+    An SQLite without FTS5 or its trigram tokenizer (before 3.34) goes without; the search then reads the
+    newest logs instead.
+    """
+    connection = op.get_bind()
+    if connection.dialect.name != "sqlite":
+        return
+    try:
+        connection.exec_driver_sql(
+            "CREATE VIRTUAL TABLE job_logs_search USING fts5("
+            "message, content='', tokenize='trigram', detail=none, columnsize=0)"
+        )
+    except sa.exc.OperationalError as error:
+        if "no such module" not in str(error.orig) and "no such tokenizer" not in str(error.orig):
+            raise
+
+
+def downgrade() -> None:
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute("DROP TABLE IF EXISTS job_logs_search")
+    for table in ("bgjobs_meta", "job_attempts", "job_logs", "background_jobs"):
+        op.drop_table(table)
