@@ -11,13 +11,14 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType
 from typing import Any
 
 from bgjobs.exceptions import ClassNotApproved, ConfigurationError, InvalidParameters, MethodNotApproved
+from bgjobs.redaction import shorten
 
 # fullmatch and ASCII: match() accepts a trailing line feed, \w accepts letters that only look alike.
 _METHOD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
@@ -35,6 +36,35 @@ _PLAIN_KINDS = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_
 Approvable = type | str
 Approved = Iterable[Approvable] | Mapping[Approvable, Iterable[str] | None]
 
+# Where a value stands in the parameters: the place around it and the step from there. A text would cost
+# more than the value.
+_Place = tuple[Any, str] | None
+
+
+class _Method:
+    """A function of a class that may be called, with all that a call needs to know, found out once."""
+
+    def __init__(self, function: FunctionType, bound: int) -> None:
+        self.signature = inspect.signature(function)
+        self._bound = bound  # what the call itself puts first: the instance, the class, or nothing
+        own = list(self.signature.parameters.values())[bound:]
+        only = own[0] if len(own) == 1 and own[0].kind in _PLAIN_KINDS else None
+        self._whole = only.name if only is not None and only.name in _WHOLE_DICT_NAMES else None
+
+    def spread(self, parameters: dict[str, Any] | list[Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Positional and keyword arguments: a list is spread as the former, a dict as the latter, unless
+        the method takes the dict whole (and the dict does not name that very parameter)."""
+        if isinstance(parameters, list):
+            return parameters, {}
+        if self._whole is not None and self._whole not in parameters:
+            return [parameters], {}
+        return [], parameters
+
+    def check_binding(self, parameters: dict[str, Any] | list[Any]) -> None:
+        """Raises :class:`TypeError` when a call with these parameters could not even begin."""
+        args, kwargs = self.spread(parameters)
+        self.signature.bind(*[None] * self._bound, *args, **kwargs)
+
 
 @dataclass(frozen=True, slots=True)
 class JobCall:
@@ -44,31 +74,12 @@ class JobCall:
     method_name: str
     parameters: dict[str, Any] | list[Any]
     job_class: type
+    method: _Method
 
     def on(self, instance: Any) -> Any:
         """Make the call on ``instance`` and return what it returns."""
-        args, kwargs = _spread(_method_of(self.job_class, self.method_name), self.parameters)
+        args, kwargs = self.method.spread(self.parameters)
         return getattr(instance, self.method_name)(*args, **kwargs)
-
-
-@dataclass(frozen=True, slots=True)
-class _Method:
-    """A function of a class with what the call itself puts first: nothing, the instance or the class."""
-
-    function: FunctionType
-    bound: int
-
-    @property
-    def signature(self) -> inspect.Signature:
-        return inspect.signature(self.function)
-
-    @property
-    def takes_dict_whole(self) -> str | None:
-        """The name of the only parameter, if it is one that gets the dict whole."""
-        own = list(self.signature.parameters.values())[self.bound :]
-        if len(own) == 1 and own[0].name in _WHOLE_DICT_NAMES and own[0].kind in _PLAIN_KINDS:
-            return own[0].name
-        return None
 
 
 class Approval:
@@ -76,8 +87,14 @@ class Approval:
 
     def __init__(self) -> None:
         self._classes: dict[str, type] = {}
-        self._methods: dict[str, frozenset[str]] = {}
+        # By class and method name: the method, or the reason why it may not run.
+        self._methods: dict[str, dict[str, _Method | str]] = {}
         self._unresolved: dict[str, frozenset[str] | None] = {}
+        self._later: list[Callable[[], Approved]] = []
+
+    def add_later(self, approved: Callable[[], Approved]) -> None:
+        """Approve what the function says at the first look at the list."""
+        self._later.append(approved)
 
     def add(self, approved: Approved) -> None:
         """Approve classes, or dotted paths of classes, which are imported at the first look at the list.
@@ -108,18 +125,26 @@ class Approval:
         (positional arguments) or None. Raises :class:`ClassNotApproved`, :class:`MethodNotApproved` or
         :class:`InvalidParameters`.
         """
+        call = self.call_of_row(class_name, method_name, {} if parameters is None else parameters)
+        try:
+            call.method.check_binding(call.parameters)
+        except TypeError as error:
+            raise InvalidParameters(
+                f"they do not fit {call.class_name}::{method_name}{call.method.signature}: {shorten(str(error), 200)}"
+            ) from error
+        return call
+
+    def call_of_row(self, class_name: Any, method_name: Any, parameters: Any) -> JobCall:
+        """The call that a row stands for. Everything is checked but whether the parameters fit, which the
+        call itself will tell. Raises as :meth:`call` does."""
         name, job_class = self._approved_class(class_name)
-        method = self._approved_method(name, job_class, method_name)
-        parameters = checked_parameters({} if parameters is None else parameters)
-        _check_binding(name, method_name, method, parameters)
-        return JobCall(name, method_name, parameters, job_class)
+        method = self._approved_method(name, method_name)
+        return JobCall(name, method_name, checked_parameters(parameters), job_class, method)
 
     def methods_of(self, class_name: str) -> list[str]:
         """The method names of an approved class that a job may call."""
         self._resolve()
-        return sorted(
-            name for name in self._methods[class_name] if _is_callable_method(self._classes[class_name], name)
-        )
+        return sorted(name for name, found in self._methods[class_name].items() if isinstance(found, _Method))
 
     def _approved_class(self, class_name: Approvable) -> tuple[str, type]:
         if isinstance(class_name, type):
@@ -133,33 +158,38 @@ class Approval:
             raise ClassNotApproved(class_name)
         return class_name, self._classes[class_name]
 
-    def _approved_method(self, class_name: str, job_class: type, method_name: str) -> _Method:
+    def _approved_method(self, class_name: str, method_name: Any) -> _Method:
         if type(method_name) is not str:
             raise MethodNotApproved(
                 class_name, f"a value of type {type(method_name).__name__}", "a method name is a str"
             )
-        if not _METHOD_NAME.fullmatch(method_name):
-            raise MethodNotApproved(class_name, method_name, "that is not the name of a public method")
-        if method_name not in self._methods[class_name]:
+        found = self._methods[class_name].get(method_name)
+        if found is None and _METHOD_NAME.fullmatch(method_name):
             raise MethodNotApproved(class_name, method_name, "it is not among the methods of this class")
-        try:
-            return _method_of(job_class, method_name)
-        except TypeError as error:
-            raise MethodNotApproved(class_name, method_name, str(error)) from None
+        if found is None:
+            raise MethodNotApproved(class_name, method_name, "that is not the name of a public method")
+        if isinstance(found, str):
+            raise MethodNotApproved(class_name, method_name, found)
+        return found
 
     def _register(self, name: str, job_class: type, methods: frozenset[str] | None) -> None:
         if not isinstance(job_class, type):
             raise ConfigurationError(f"{name} is not a class, so it cannot be approved.")
-        own = frozenset(key for key in vars(job_class) if _METHOD_NAME.fullmatch(key))
+        own = {key for key in vars(job_class) if _METHOD_NAME.fullmatch(key)}
         missing = (methods or frozenset()) - own
         if missing:
             raise ConfigurationError(
                 f"{name} defines no public method {', '.join(sorted(missing))}. Approve methods it defines itself."
             )
         self._classes[name] = job_class
-        self._methods[name] = own if methods is None else methods
+        self._methods[name] = {
+            key: _method_or_reason(job_class, key) for key in (own if methods is None else methods)
+        }
 
     def _resolve(self) -> None:
+        while self._later:
+            self.add(self._later[0]())
+            del self._later[0]
         while self._unresolved:
             path, methods = next(iter(self._unresolved.items()))
             self._register(path, _imported(path), methods)
@@ -186,43 +216,52 @@ def checked_parameters(parameters: Any) -> dict[str, Any] | list[Any]:
     if type(parameters) not in (dict, list):
         raise InvalidParameters("must be a dict (keyword arguments) or a list (positional arguments)")
     size = 0
-    waiting: list[tuple[Any, str, int]] = [(parameters, "parameters", 0)]
+    waiting: list[tuple[Any, _Place, int]] = [(parameters, None, 0)]
     while waiting:
-        value, path, depth = waiting.pop()
-        size += _checked_size(value, path)
-        if size > PARAMETERS_LIMIT:
-            raise _too_large()
+        value, place, depth = waiting.pop()
+        size += _checked_size(value, place)
         if type(value) in (dict, list):
             if depth >= DEPTH_LIMIT:
-                raise InvalidParameters(f"nested deeper than {DEPTH_LIMIT} levels", path=path[:80])
-            if size + 2 * len(value) > PARAMETERS_LIMIT:
+                raise InvalidParameters(f"nested deeper than {DEPTH_LIMIT} levels", path=_path(place))
+            size += len(value)  # its commas; they also bound how much can be waiting
+            if size + len(value) > PARAMETERS_LIMIT:
                 raise _too_large()
             if type(value) is dict:
                 for key, item in value.items():
                     if type(key) is not str:
-                        raise InvalidParameters("the keys of a JSON object are texts", path=path)
-                    size += _checked_size(key, path)
-                    waiting.append((item, f"{path}.{key[:40]}", depth + 1))
+                        raise InvalidParameters("the keys of a JSON object are texts", path=_path(place))
+                    size += _checked_size(key, place)
+                    waiting.append((item, (place, f".{key[:40]}"), depth + 1))
             else:
-                waiting.extend((item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value))
+                waiting.extend((item, (place, f"[{index}]"), depth + 1) for index, item in enumerate(value))
+        if size > PARAMETERS_LIMIT:
+            raise _too_large()
     if len(json.dumps(parameters, ensure_ascii=False, separators=(",", ":")).encode()) > PARAMETERS_LIMIT:
         raise _too_large()
     return parameters  # type: ignore[no-any-return]
 
 
-def _checked_size(value: Any, path: str) -> int:
+def _path(place: _Place) -> str:
+    steps = []
+    while place is not None:
+        place, step = place
+        steps.append(step)
+    return "parameters" + "".join(reversed(steps))
+
+
+def _checked_size(value: Any, place: _Place) -> int:
     kind = type(value)
     if kind is str:
         if len(value) <= PARAMETERS_LIMIT and _SURROGATE_OR_NUL.search(value):
-            raise InvalidParameters("a text with a NUL or half a surrogate pair cannot be stored", path=path)
+            raise InvalidParameters("a text with a NUL or half a surrogate pair cannot be stored", path=_path(place))
         return len(value)
     if kind is float and not (-1.8e308 < value < 1.8e308):  # NaN compares false as well
-        raise InvalidParameters("NaN and infinity are not JSON", path=path)
+        raise InvalidParameters("NaN and infinity are not JSON", path=_path(place))
     if kind is int and value not in _INTEGERS:
-        raise InvalidParameters("a whole number beyond 64 bits", path=path)
+        raise InvalidParameters("a whole number beyond 64 bits", path=_path(place))
     if kind not in (dict, list, float, int, bool, type(None)):
         raise InvalidParameters(
-            f"a {kind.__name__} is not JSON; pass a text, number, bool, None, list or dict", path=path
+            f"a {kind.__name__} is not JSON; pass a text, number, bool, None, list or dict", path=_path(place)
         )
     return 1
 
@@ -231,8 +270,8 @@ def _too_large() -> InvalidParameters:
     return InvalidParameters(f"more than {PARAMETERS_LIMIT // 1024} KiB as JSON; store the data and pass its id")
 
 
-def _method_of(job_class: type, method_name: str) -> _Method:
-    """The method that ``job_class`` itself defines. Raises :class:`TypeError` saying why it may not run.
+def _method_or_reason(job_class: type, method_name: str) -> _Method | str:
+    """The method that ``job_class`` itself defines, or the reason why it may not run.
 
     Looks in the class's own dictionary: no property is evaluated, no base class consulted.
     """
@@ -241,44 +280,13 @@ def _method_of(job_class: type, method_name: str) -> _Method:
     if isinstance(attribute, staticmethod | classmethod):
         attribute = attribute.__func__
     if not isinstance(attribute, FunctionType) or attribute.__name__ == "<lambda>":
-        raise TypeError("it is not a plain method")
+        return "it is not a plain method"
     underlying = inspect.unwrap(attribute)
     if inspect.isgeneratorfunction(underlying) or inspect.isasyncgenfunction(underlying):
-        raise TypeError("it is a generator: calling it would run nothing")
+        return "it is a generator: calling it would run nothing"
     if inspect.iscoroutinefunction(underlying):
-        raise TypeError("it is a coroutine; wrap it in a method that calls asyncio.run()")
+        return "it is a coroutine; wrap it in a method that calls asyncio.run()"
     return _Method(attribute, bound)
-
-
-def _is_callable_method(job_class: type, method_name: str) -> bool:
-    try:
-        _method_of(job_class, method_name)
-    except TypeError:
-        return False
-    return True
-
-
-def _spread(method: _Method, parameters: dict[str, Any] | list[Any]) -> tuple[list[Any], dict[str, Any]]:
-    """Positional and keyword arguments: a list is spread as the former, a dict as the latter, unless the
-    method takes the dict whole (and the dict does not name that very parameter)."""
-    if isinstance(parameters, list):
-        return parameters, {}
-    whole = method.takes_dict_whole
-    if whole is not None and whole not in parameters:
-        return [parameters], {}
-    return [], parameters
-
-
-def _check_binding(
-    class_name: str, method_name: str, method: _Method, parameters: dict[str, Any] | list[Any]
-) -> None:
-    args, kwargs = _spread(method, parameters)
-    try:
-        method.signature.bind(*[None] * method.bound, *args, **kwargs)
-    except TypeError as error:
-        raise InvalidParameters(
-            f"they do not fit {class_name}::{method_name}{method.signature}: {error}"
-        ) from error
 
 
 def _name_of_main_module() -> str:

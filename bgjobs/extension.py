@@ -58,6 +58,7 @@ class BackgroundJobs:
         settings = Settings.from_config(app.config).with_folders_below(app.instance_path)
         state = AppState(app, db or app.extensions.get("sqlalchemy"), settings, self._runner)
         state.backend = _backend(state)
+        state.approval.add_later(lambda: state.runner_class.approved_classes)
         state.approval.add(self._approved)
         state.approval.add(settings.approved_classes)
         state.after_fork = self._after_fork

@@ -6,15 +6,19 @@ import os
 from typing import Literal, cast
 
 Role = Literal["web", "supervisor", "fork server", "job"]
-# An environment variable, because a process that is executed anew knows its role only from outside.
+
 VARIABLE = "BGJOBS_ROLE"
+"""How a process that is executed anew learns its role. What it executes in turn is none of ours any more."""
+
+_role = cast(Role, os.environ.pop(VARIABLE, "web"))
 
 
 def role() -> Role:
     """``"web"`` (any process of the application's own), ``"supervisor"``, ``"fork server"`` or ``"job"``."""
-    return cast(Role, os.environ.get(VARIABLE, "web"))
+    return _role
 
 
 def become(new_role: Role) -> None:
     """Say which role this process has from now on."""
-    os.environ[VARIABLE] = new_role
+    global _role
+    _role = new_role

@@ -201,31 +201,21 @@ class Changes:
         now = now or _now()
         ended = list(outcomes)
         current = current_executions(self.connection, [job.id for job, _ in ended])
-        changes = {
-            job.token: (
-                job,
-                transition(job, outcome, cancel_requested=current[job.token], now=now, redactor=self.redactor),
-                outcome.progress,
-            )
+        changes = [
+            (job, transition(job, outcome, cancel_requested=asked, now=now, redactor=self.redactor))
             for job, outcome in ended
-            if job.token in current
-        }
+            if (asked := current.get(job.token)) is not None
+        ]
         if not changes:
             return {}
-        for job, _, progress in changes.values():
-            if progress is not None:
-                self.progress(job, *progress, now=now)
-        self.connection.execute(
-            _FINISH,
-            [{"key": job.id, "token": job.token, **_new(change.job)} for job, change, _ in changes.values()],
-        )
-        self.connection.execute(
-            _END_ATTEMPT,
-            [{"key": job.id, "token": job.token, **_new(change.attempt)} for job, change, _ in changes.values()],
-        )
-        for _, change, _ in changes.values():
+        for statement, part in ((_FINISH, "job"), (_END_ATTEMPT, "attempt")):
+            self.connection.execute(
+                statement,
+                [{"key": job.id, "token": job.token, **_new(getattr(change, part))} for job, change in changes],
+            )
+        for _, change in changes:
             self._tell(*change.entries)
-        return {token: change.status for token, (_, change, _) in changes.items()}
+        return {job.token: change.status for job, change in changes}
 
     def cancel(self, job_id: int, *, now: datetime | None = None) -> str:
         """Cancel a pending job, or note that a running one is to stop; the status then."""

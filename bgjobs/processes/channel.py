@@ -74,6 +74,12 @@ class Channel:
                 return None
         return self._messages.popleft()
 
+    def wait_for_message(self, seconds: float) -> Message | None:
+        """The next message; None when none came in time or the other side is gone."""
+        if not self._messages and not select.select([self._socket], [], [], seconds)[0]:
+            return None
+        return self.receive()
+
     def received(self) -> list[Message]:
         """The messages that are there, without waiting. ``closed`` tells whether more can come."""
         while not self.closed and self._read(wait=False):

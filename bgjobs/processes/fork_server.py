@@ -27,7 +27,7 @@ from bgjobs.processes.app_loader import (
     watched_files,
 )
 from bgjobs.processes.channel import Channel, Message
-from bgjobs.processes.job_process import JobProcessConfig, serve, set_title
+from bgjobs.processes.job_process import STOP_SIGNALS, JobProcessConfig, prepare_to_be_forked, serve, set_title
 from bgjobs.processes.wakeup import Wakeup
 from bgjobs.runner.custom_background_job_runner import RSS_UNIT
 
@@ -40,6 +40,7 @@ def main(descriptor: int) -> NoReturn:
         os._exit(0)
     set_title("bgjobs: fork server")
     if message["start_method"] == "spawn":
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         channel.send({"loaded": True, "files": {}, "threads": []})
         _Server(channel, _Spawner()).run()
     config = JobProcessConfig.from_json(message)
@@ -60,6 +61,7 @@ def _load(channel: Channel, location: AppLocation, expected: Expected) -> AppSta
             {"failed": traceback.format_exc(), "reason": f"{type(error).__name__}: {error}", "files": files}
         )
         os._exit(1)
+    prepare_to_be_forked()
     # What is loaded now is shared with every child; a collector that walked it there would copy it.
     gc.collect()
     gc.freeze()
@@ -91,21 +93,14 @@ class _Forker:
     def start(self, channel: int, leave_server: Callable[[], None]) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
-        # Blocked over the fork, so that no signal meets the child with the handlers of its parent.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
         pid = os.fork()
         if pid == 0:
             try:
                 leave_server()
-                for number in (signal.SIGCHLD, signal.SIGTERM):
-                    signal.signal(number, signal.SIG_DFL)
-                signal.signal(signal.SIGINT, signal.default_int_handler)
                 os.setsid()
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, _ALL_SIGNALS)
                 serve(Channel.from_descriptor(channel), self._state, self._config)
             finally:
                 os._exit(1)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ALL_SIGNALS)
         return pid
 
     def orphaned(self) -> None:
@@ -135,9 +130,6 @@ class _Server:
     def run(self) -> NoReturn:
         """Obey the supervisor until it says farewell or is gone. Children that still run go on."""
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        # The supervisor tells when to leave; a signal to the whole group must not take the parent first.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         while not self._channel.closed and not (self._retired and not self._slots):
             select.select([self._channel.fileno(), self._wakeup.fileno()], [], [])
             self._reap()
@@ -186,9 +178,6 @@ class _Server:
                         "cpu_seconds": usage.ru_utime + usage.ru_stime,
                     }
                 )
-
-
-_ALL_SIGNALS = signal.valid_signals()
 
 
 def _next_ended_child() -> os.waitid_result | None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import resource
 import signal
 import sys
 import time
 import traceback
 from dataclasses import dataclass, replace
-from types import FrameType
 from typing import NoReturn
 
 from bgjobs.app_location import AppLocation
@@ -21,7 +19,6 @@ from bgjobs.exceptions import BackendUnavailable
 from bgjobs.output import open_output, remove_if_empty
 from bgjobs.processes.app_loader import Expected, load_app
 from bgjobs.processes.channel import Channel, Message
-from bgjobs.processes.identity import start_time
 from bgjobs.role import become
 from bgjobs.runner.current_job import interrupt_current_job
 from bgjobs.runner.custom_background_job_runner import resource_usage
@@ -34,6 +31,7 @@ try:
 except ImportError:
     setproctitle = None  # type: ignore[assignment]
 
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 # The kernel picks a job before the supervisor when memory runs out (proc(5): -1000 to 1000).
 _OOM_SCORE = "500"
 # How long a job process whose supervisor is gone tries to write its outcome while the database is away.
@@ -62,6 +60,7 @@ class JobProcessConfig:
 def main(descriptor: int) -> NoReturn:
     """A fresh interpreter for a job (start method ``spawn``): loads the application first."""
     become("job")
+    prepare_to_be_forked()
     channel = Channel.from_descriptor(descriptor)
     message = channel.receive()
     if message is None:
@@ -79,8 +78,11 @@ def serve(channel: Channel, state: AppState, config: JobProcessConfig) -> NoRetu
     """Become a job process, wait for jobs and run them. Never returns, whatever happens."""
     status = 1
     try:
-        _settle_in(state)
-        channel.send({"ready": os.getpid(), "started": start_time(os.getpid())})
+        become("job")
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        for function in state.after_fork:
+            function()
+        channel.send({"ready": os.getpid()})
         status = _JobProcess(channel, state, config).run()
     except BaseException:  # noqa: BLE001 - the edge of the process: it must not fall back into the fork server
         channel.send({"failed": traceback.format_exc()})
@@ -91,11 +93,12 @@ def serve(channel: Channel, state: AppState, config: JobProcessConfig) -> NoRetu
         os._exit(status)
 
 
-def _settle_in(state: AppState) -> None:
-    become("job")
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGPIPE):
-        signal.signal(number, signal.SIG_IGN if number == signal.SIGPIPE else signal.SIG_DFL)
-    random.seed()
+def prepare_to_be_forked() -> None:
+    """Everything that a job process inherits ready-made, because doing it once is cheaper than in each."""
+    # Blocked here, so that a signal to the whole service does not take the fork server before its jobs;
+    # a job process takes SIGTERM as the request to stop, and the others as anybody does.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    signal.signal(signal.SIGTERM, lambda number, frame: interrupt_current_job())
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write(_OOM_SCORE)
@@ -103,8 +106,6 @@ def _settle_in(state: AppState) -> None:
         # A line is seen when it is printed, and a print never fails the job for a character.
         with contextlib.suppress(Exception):
             stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
-    for function in state.after_fork:
-        function()
 
 
 class _JobProcess:
@@ -125,8 +126,8 @@ class _JobProcess:
                 break
             job = Execution(**message["run"])
             outcome = self._execute(job)
-            status = 0 if outcome.kind == "completed" else 1
             self._report(job, outcome)
+            status = 0 if outcome.kind == "completed" else 1
         return status
 
     def _execute(self, job: Execution) -> Outcome:
@@ -134,17 +135,16 @@ class _JobProcess:
         _capture_output(output)
         set_title(f"bgjobs: job {job.id} {job.class_name}::{job.method_name}")
         reporter = _Reporter(self._channel, self._state, job)
-        signal.signal(signal.SIGTERM, reporter.on_sigterm)
         with self._state.app.app_context():
             outcome = self._state.runner_class().run(job, self._state.approval, reporter, whole_process=True)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         _flush_output()
         remove_if_empty(output)
-        peak_rss, cpu_seconds = resource_usage()
-        return replace(outcome, peak_rss=peak_rss, cpu_seconds=cpu_seconds)
+        return outcome
 
     def _report(self, job: Execution, outcome: Outcome) -> None:
         """Hand over the outcome and wait until it is committed; write it oneself if nobody is there."""
+        peak_rss, cpu_seconds = resource_usage()
+        outcome = replace(outcome, peak_rss=peak_rss, cpu_seconds=cpu_seconds)
         handed_over = self._channel.send({"outcome": outcome.to_json(), "token": job.token})
         if handed_over and self._channel.receive() is not None:
             return
@@ -167,7 +167,6 @@ class _Reporter:
         self._channel = channel
         self._state = state
         self._job = job
-        self._terminated = False
 
     def progress(self, done: float, total: float | None, message: str | None) -> None:
         if not self._channel.send({"progress": [done, total, message], "token": self._job.token}):
@@ -180,11 +179,7 @@ class _Reporter:
                 changes.log(self._job, message)
 
     def cancel_requested(self) -> bool:
-        return self._terminated
-
-    def on_sigterm(self, number: int, frame: FrameType | None) -> None:
-        self._terminated = True
-        interrupt_current_job()
+        return False  # it comes as SIGTERM, which interrupts the job
 
     def _changing(self) -> contextlib.AbstractContextManager[Changes]:
         return self._state.store_with(pooled=False).changing()

@@ -14,7 +14,7 @@ from functools import partial
 
 from bgjobs.custom_logger import console
 from bgjobs.processes.channel import Channel, Message
-from bgjobs.processes.identity import ProcessIdentity, identity_of
+from bgjobs.processes.identity import ProcessIdentity, identity_of, start_time
 from bgjobs.processes.server import Server, ServerConfig
 from bgjobs.processes.watch import DeathWatch
 
@@ -223,7 +223,8 @@ class Pool:
     def _hear_process(self, process: Process) -> None:
         for message in process.channel.received():
             if "ready" in message:
-                process.identity = identity_of(message["ready"], message["started"])
+                # It cannot be gone and its pid another's: we read this from its own channel.
+                process.identity = identity_of(message["ready"], start_time(message["ready"]) or "")
                 process.server.note_application(message)
                 self._succeeded()
             elif "failed" in message:

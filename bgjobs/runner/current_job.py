@@ -36,7 +36,7 @@ class CurrentJob:
         self._reporter = reporter
         self._result: Any = None
         self._next_report = 0.0
-        self.unsent_progress: tuple[float, float | None, str | None] | None = None
+        self._unsent_progress: tuple[float, float | None, str | None] | None = None
         self.interrupted = False
         self._looks_at_cancelled = False
         self._deadline = _deadline(execution.timeout)
@@ -80,15 +80,17 @@ class CurrentJob:
         for name, value in (("done", done), ("total", total)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
                 raise InvalidParameters("must be a number", path=f"progress {name}")
-        self.unsent_progress = (
-            done,
-            total,
-            None if message is None else shorten(str(message), MESSAGE_LIMIT),
-        )
+        text = None if message is None else shorten(str(message), MESSAGE_LIMIT)
+        self._unsent_progress = (done, total, text)
         if time.monotonic() >= self._next_report:
-            self._reporter.progress(*self.unsent_progress)
-            self.unsent_progress = None
+            self.send_last_progress()
             self._next_report = time.monotonic() + PROGRESS_INTERVAL
+
+    def send_last_progress(self) -> None:
+        """Pass on what was held back, at the end if not before: the last word is the one that stays."""
+        if self._unsent_progress is not None:
+            self._reporter.progress(*self._unsent_progress)
+            self._unsent_progress = None
 
     def log(self, message: str) -> None:
         """Write an INFO line to the story of this job: ``job_logs`` and ``background_jobs.log``."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import resource
 import sys
-from dataclasses import replace
 from typing import Any
 
 from bgjobs.approval import Approval, Approved, JobCall
@@ -66,13 +65,14 @@ class CustomBackgroundJobRunner:
         except (JobCancelled, JobTimedOut) as late:
             # SIGTERM in the instant between the end of the method and here.
             outcome = self._interrupted(job, current) or self._failed(job, late)
-        return replace(outcome, progress=current.unsent_progress)
+        current.send_last_progress()
+        return outcome
 
     def validated(self, job: Execution, approval: Approval) -> JobCall:
         """The call behind a row. The row is not trusted: everything is checked as at the dispatch."""
         if not 0 <= job.retry_count <= job.max_retries:
             raise InvalidParameters(f"{job.retry_count} of {job.max_retries}", path="retry_count")
-        return approval.call(job.class_name, job.method_name, job.parameters)
+        return approval.call_of_row(job.class_name, job.method_name, job.parameters)
 
     def _attempt(self, job: Execution, call: JobCall, current: CurrentJob) -> Outcome:
         try:

@@ -54,7 +54,6 @@ class Outcome:
     exit_status: int | None = None  # negative: the signal that ended the process
     peak_rss: int | None = None  # bytes
     cpu_seconds: float | None = None
-    progress: tuple[float, float | None, str | None] | None = None  # done, total, message
 
     @property
     def error(self) -> str | None:
@@ -65,7 +64,8 @@ class Outcome:
         return f"{self.exception_type}: {message}" if message else self.exception_type
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """What differs from the defaults: most outcomes are a kind and nothing else."""
+        return {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Outcome:
