@@ -61,12 +61,18 @@ def trigram_query(term: str) -> str | None:
     return " ".join('"{}"'.format(part.replace('"', '""')) for part in sorted(trigrams)) or None
 
 
-def candidates(connection: Connection, term: str, *, before: int | None) -> Iterator[int]:
-    """The ids of indexed records that may contain ``term``, the newest first."""
+def candidates(
+    connection: Connection, term: str, *, before: int | None = None, after: int | None = None
+) -> Iterator[int]:
+    """The ids of indexed records that may contain ``term``: the newest first, or, from beyond ``after`` on,
+    the oldest first."""
     query = trigram_query(term)
     assert query is not None
-    bound = "" if before is None else "AND rowid < :before"
+    bounds = "" if before is None else "AND rowid < :before"
+    order = "DESC"
+    if after is not None:
+        bounds, order = f"{bounds} AND rowid > :after", "ASC"
     statement = text(
-        f"SELECT rowid FROM {LOG_SEARCH} WHERE {LOG_SEARCH} MATCH :query {bound} ORDER BY rowid DESC"  # noqa: S608
+        f"SELECT rowid FROM {LOG_SEARCH} WHERE {LOG_SEARCH} MATCH :query {bounds} ORDER BY rowid {order}"  # noqa: S608
     )
-    yield from connection.execute(statement, {"query": query, "before": before}).scalars()
+    yield from connection.execute(statement, {"query": query, "before": before, "after": after}).scalars()

@@ -1,0 +1,42 @@
+"""What the buttons do: a transition of the store, and a line in the story of the job that says who wanted it."""
+
+from __future__ import annotations
+
+from bgjobs.app_state import AppState
+from bgjobs.custom_logger import console
+from bgjobs.exceptions import JobRunnerException
+from bgjobs.lookups import execution_of, job_row
+from bgjobs.store import Changes
+
+
+def retry(state: AppState, job_id: int, by: str | None) -> None:
+    """Put a failed or cancelled job back to pending. Raises :class:`~bgjobs.exceptions.JobNotFound` and
+    :class:`~bgjobs.exceptions.InvalidTransition`."""
+    with state.store.changing() as changes:
+        changes.retry(job_id)
+        _note(changes, job_id, "Retried", by)
+    try:
+        state.backend.dispatched([job_id])
+    except (JobRunnerException, OSError) as error:
+        _not_told(error)
+
+
+def cancel(state: AppState, job_id: int, by: str | None) -> None:
+    """Cancel a pending job, or ask a running one to stop. Raises as :func:`retry` does."""
+    with state.store.changing() as changes:
+        changes.cancel(job_id)
+        _note(changes, job_id, "Cancelled", by)
+    try:
+        state.backend.wake()
+    except (JobRunnerException, OSError) as error:
+        _not_told(error)
+
+
+def _note(changes: Changes, job_id: int, done: str, by: str | None) -> None:
+    job = execution_of(job_row(changes.connection, job_id), token="", attempt=0)
+    changes.log(job, f"{done} on the dashboard{f' by {by}' if by else ''}")
+
+
+def _not_told(error: Exception) -> None:
+    # The change is in the database, where the next supervisor finds it; the page says when there is none.
+    console.warning("The dashboard changed a job, but could not wake a supervisor: %s", error)

@@ -1,0 +1,312 @@
+// What the attributes of htmx cannot say: when to ask for news, and how not to disturb a reader by it.
+// Every page works without this file; it is plain source, there is no build.
+(() => {
+  "use strict";
+
+  const SECOND = 1000;
+  const BASE = 2 * SECOND; // between two looks
+  const CALM_AFTER = 60 * SECOND; // without news; then the looks become rarer
+  const CALM_MOST = 10 * SECOND;
+  const RETRY_MOST = 30 * SECOND;
+  const QUIET = 10 * SECOND; // between two announcements to a screen reader
+
+  const $ = (selector) => document.querySelector(selector);
+  const live = () => $("[data-live]");
+  const isPoll = (element) => element?.matches?.("[data-poll]");
+  const remember = (key, value) => { try { localStorage.setItem(key, value); } catch { /* forbidden */ } };
+  const recall = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
+
+  // ---- when to look: one chain of timers that tells the body, and the poll of the page listens ----
+
+  let timer = 0, pause = BASE, failures = 0, lastNews = Date.now(), lastAnswer = new Date(), askedAt = 0;
+  let paused = recall("bgjobs-paused") === "yes", ended = false;
+
+  const next = (delay) => { clearTimeout(timer); timer = setTimeout(look, delay); };
+
+  const mayLook = () =>
+    !paused && !ended && !document.hidden && navigator.onLine !== false && !$("dialog[open]") && !isSelectingInJob();
+
+  function look() {
+    next(pause); // should the request be dropped, because the reader is searching
+    if (mayLook() && $("[data-poll]")) htmx.trigger(document.body, "bgjobs:tick");
+  }
+
+  // The new text of an output would take away the selection in the old one.
+  const isSelectingInJob = () => $("[data-state]") && hasSelection();
+  const hasSelection = () => {
+    const selection = getSelection();
+    return selection && !selection.isCollapsed && live()?.contains(selection.anchorNode);
+  };
+
+  addEventListener("visibilitychange", () => { if (!document.hidden) lookNow(); });
+  addEventListener("online", () => lookNow());
+  addEventListener("offline", () => fail(0));
+  for (const event of ["input", "click", "keydown"]) addEventListener(event, stir, true);
+
+  const lookNow = () => next(0);
+
+  // Somebody is there: no reason to be slow.
+  function stir() {
+    lastNews = Date.now();
+    if (!failures && pause > BASE) next(pause = BASE);
+  }
+
+  // ---- how it went ----
+
+  function succeed(hasNews, took) {
+    failures = 0;
+    lastAnswer = new Date();
+    if (hasNews) lastNews = Date.now();
+    pause = hasNews || Date.now() - lastNews < CALM_AFTER ? BASE : Math.min(pause * 2, CALM_MOST);
+    pause = Math.max(pause, 2 * took);
+    say("");
+    next(pause);
+  }
+
+  function fail(count) {
+    failures += count;
+    pause = Math.min(BASE * 2 ** failures, RETRY_MOST) * (0.8 + 0.4 * Math.random());
+    if (failures >= 3 || navigator.onLine === false) {
+      say(`Not updating since ${lastAnswer.toLocaleTimeString()}. Trying again in ${Math.round(pause / SECOND)} s.`, "Try now", lookNow);
+    }
+    showSwitch();
+    next(pause);
+  }
+
+  function end(text, button) {
+    ended = true;
+    clearTimeout(timer);
+    say(text, button, () => location.reload());
+  }
+
+  function say(text, button, action) {
+    const place = $("#connection");
+    if (place && (place.dataset.text ?? "") !== text) {
+      place.dataset.text = text;
+      place.replaceChildren(...(text ? [text] : []));
+      if (text && button) {
+        const element = Object.assign(document.createElement("button"), { type: "button", textContent: button });
+        element.addEventListener("click", action);
+        place.append(element);
+      }
+    }
+    showSwitch();
+  }
+
+  function judge(ctx) {
+    const { status, raw } = ctx.response, polled = isPoll(ctx.sourceElement);
+    if (raw.redirected || status === 401 || (status === 403 && polled)) {
+      end("Your session has ended; nothing is updated any more.", "Sign in");
+    } else if (status === 404 && polled) {
+      end("This job is not there any more.", "Reload");
+    } else if (status >= 500) {
+      fail(polled ? 1 : 3);
+    } else if (status < 400) {
+      succeed(status !== 304, polled ? performance.now() - askedAt : 0);
+    }
+  }
+
+  // ---- what htmx asks and does ----
+
+  htmx.registerExtension("bgjobs", {
+    // A poll asks for what is shown: what stands in the address, not what is half typed.
+    htmx_config_request(element, { ctx }) {
+      if (!isPoll(element)) return;
+      askedAt = performance.now();
+      const url = new URL(location.pathname + location.search, location.origin);
+      const table = $("[data-follows]");
+      if (table && isBusy()) url.searchParams.set("top", table.dataset.top);
+      ctx.request.action = url.pathname + url.search;
+    },
+    htmx_before_response(element, { ctx }) {
+      if (ctx.response.raw.redirected) { judge(ctx); return false; } // a page to sign in is no table
+    },
+    // An output grows: only what is new is added, so that a selection and the place in it stay.
+    htmx_before_morph_node(old, { newNode }) {
+      if (!old.matches?.("[data-grows]")) return;
+      const text = old.firstChild, now = newNode.textContent;
+      if (!text || !now.startsWith(text.data)) return;
+      if (now.length > text.length) text.appendData(now.slice(text.length));
+      return false;
+    },
+  });
+
+  // The reader is at the rows: new ones would move them away.
+  function isBusy() {
+    const table = $("#logs");
+    return scrollY > 8 || hasSelection() || live().contains(document.activeElement)
+      || (matchMedia("(hover: hover)").matches && table?.matches(":hover"));
+  }
+
+  document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => judge(ctx));
+  document.addEventListener("htmx:error", ({ detail: { ctx } }) => { if (ctx) fail(isPoll(ctx.sourceElement) ? 1 : 3); });
+
+  let before = null;
+  document.addEventListener("htmx:before:swap", ({ detail: { ctx } }) => {
+    const rows = [...document.querySelectorAll("#logs tbody tr")];
+    const focused = live()?.contains(document.activeElement) ? document.activeElement : null;
+    before = {
+      top: Number($("#logs")?.dataset.top ?? 0),
+      state: $("[data-state]")?.dataset.state,
+      focused,
+      index: rows.indexOf(focused?.closest("tr")),
+      ends: [...document.querySelectorAll("[data-grows]")].filter((it) => it.scrollHeight - it.scrollTop - it.clientHeight < 24),
+    };
+  });
+
+  document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+    if (ctx.response?.status === 304 || !before) return;
+    refreshTimes();
+    for (const output of before.ends) output.scrollTop = output.scrollHeight;
+    const acted = !isPoll(ctx.sourceElement); // a button that is disabled meanwhile loses the focus by itself
+    if (document.activeElement === document.body && (before.focused || acted)) focusNear(before.index);
+    if (isPoll(ctx.sourceElement)) {
+      markArrivals(before.top);
+    } else {
+      if (ctx.response?.status < 400) $("#answer")?.replaceChildren();
+      showTop();
+      announce($("[data-summary]")?.textContent, true);
+    }
+    const state = $("[data-state]")?.dataset.state;
+    if (state && state !== before.state) announce(state, true);
+    before = null;
+  });
+
+  // ---- after a swap ----
+
+  function focusNear(index) {
+    const rows = document.querySelectorAll("#logs tbody tr");
+    const row = index < 0 ? null : rows[Math.min(index, rows.length - 1)];
+    (row?.querySelector("a") ?? $("#title") ?? $("#main")).focus({ preventScroll: true });
+  }
+
+  function showTop() {
+    const region = live();
+    if (region && region.getBoundingClientRect().top < 0) region.scrollIntoView();
+  }
+
+  function markArrivals(top) {
+    if (!top || !$("[data-follows]")) return;
+    const rows = [...document.querySelectorAll("#logs tbody tr")].filter((row) => Number(row.id.slice(4)) > top);
+    for (const row of rows) row.classList.add("arrived");
+    const failed = rows.filter((row) => row.querySelector(".cell-type")?.textContent.includes("Failure")).length;
+    if (rows.length) announce(`${rows.length} new ${rows.length === 1 ? "log" : "logs"}${failed ? `, ${failed} ${failed === 1 ? "failure" : "failures"}` : ""}.`);
+  }
+
+  let lastAnnouncement = 0;
+  function announce(text, atOnce = false) {
+    if (!text || (!atOnce && Date.now() - lastAnnouncement < QUIET)) return;
+    lastAnnouncement = Date.now();
+    $("#announcer").textContent = text;
+  }
+
+  // ---- times: the same words as the server's (formats.py), kept current ----
+
+  function relative(seconds) {
+    const distance = Math.abs(Math.trunc(seconds));
+    if (distance < 5) return "just now";
+    const [size, unit] = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]].find(([it]) => distance >= it);
+    const number = size > 1 ? Math.trunc(distance / size) : Math.trunc(distance / 5) * 5;
+    const words = `${number.toLocaleString("en")} ${unit}${number === 1 ? "" : "s"}`;
+    return seconds > 0 ? `${words} ago` : `in ${words}`;
+  }
+
+  function elapsed(seconds) {
+    const whole = Math.max(0, Math.trunc(seconds)), two = (number) => String(number).padStart(2, "0");
+    const hours = Math.trunc(whole / 3600), minutes = Math.trunc(whole / 60) % 60;
+    return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
+  }
+
+  let skew = 0; // how much the clock of the server is ahead of ours
+  document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
+    const date = Date.parse(ctx.response?.headers?.get("Date"));
+    if (date && Math.abs(date - Date.now()) > 2 * SECOND) skew = date - Date.now();
+  });
+
+  function refreshTimes() {
+    const now = Date.now() + skew;
+    for (const time of document.querySelectorAll("time[data-ago], time[data-since]")) {
+      const seconds = (now - Date.parse(time.dateTime)) / SECOND;
+      const words = "ago" in time.dataset ? relative(seconds) : elapsed(seconds);
+      if (time.textContent !== words) time.textContent = words;
+    }
+  }
+  setInterval(() => { if (!document.hidden) refreshTimes(); }, SECOND);
+
+  // ---- the form: half a composed character is no search; and it follows the address ----
+
+  document.addEventListener("input", (event) => { if (event.isComposing) event.stopPropagation(); }, true);
+
+  document.addEventListener("htmx:after:history:update", ({ detail }) => {
+    const form = $("#filters");
+    if (!form || detail.sourceElement === form) return;
+    const shown = new URLSearchParams(location.search);
+    form.q.value = shown.get("q") ?? "";
+    form.type.value = shown.get("type") ?? "";
+    form.per_page.value = shown.get("per_page") ?? "10";
+  });
+
+  // ---- the question before something is stopped ----
+
+  document.addEventListener("htmx:confirm", (event) => {
+    const { ctx, issueRequest, dropRequest } = event.detail;
+    if (!ctx.confirm) return;
+    event.preventDefault();
+    const dialog = $("#confirm");
+    $("#confirm-question").textContent = ctx.confirm;
+    $("[data-confirm-words]").textContent = ctx.sourceElement.dataset.goOn;
+    dialog.returnValue = "";
+    dialog.addEventListener("close", () => (dialog.returnValue === "yes" ? issueRequest() : dropRequest()), { once: true });
+    dialog.showModal();
+  });
+
+  // ---- the switches at the top ----
+
+  // Touched only when something changed: an unchanged page stays unchanged to the last attribute.
+  function showSwitch() {
+    const button = $("[data-live-switch]"), words = button?.querySelector("[data-live-words]");
+    const state = ended ? "Ended" : paused ? "Paused" : failures || navigator.onLine === false ? "Reconnecting…" : "Live";
+    if (!button || words.textContent === state) return;
+    words.textContent = state;
+    button.setAttribute("aria-pressed", String(!paused));
+    button.querySelector(".dot").className = `dot ${{ Live: "dot-on", "Reconnecting…": "dot-wait" }[state] ?? "dot-off"}`;
+  }
+
+  document.addEventListener("pointerover", ({ target }) => {
+    const button = target.closest?.("[data-live-switch]");
+    if (button) button.title = `${paused ? "Go on updating" : "Stop updating"}. Updated at ${lastAnswer.toLocaleTimeString()}.`;
+  });
+
+  function showTheme() {
+    const theme = document.documentElement.dataset.theme ?? "system";
+    for (const button of document.querySelectorAll("[data-theme-choice]")) {
+      button.setAttribute("aria-pressed", String(button.dataset.themeChoice === theme));
+    }
+  }
+
+  document.addEventListener("click", ({ target }) => {
+    const choice = target.closest?.("[data-theme-choice]")?.dataset.themeChoice;
+    if (choice) {
+      if (choice === "system") delete document.documentElement.dataset.theme; else document.documentElement.dataset.theme = choice;
+      remember("bgjobs-theme", choice);
+      showTheme();
+    }
+    if (target.closest?.("[data-live-switch]")) {
+      paused = !paused;
+      remember("bgjobs-paused", paused ? "yes" : "no");
+      if (!paused) { failures = 0; lookNow(); }
+      showSwitch();
+    }
+  });
+
+  // Also after going back, when htmx puts a whole page in the place of this one.
+  function begin() {
+    refreshTimes();
+    showTheme();
+    showSwitch();
+    for (const output of document.querySelectorAll("[data-grows]")) output.scrollTop = output.scrollHeight;
+  }
+  document.addEventListener("htmx:after:process", ({ target }) => { if (target === document.body) begin(); });
+  begin();
+  next(BASE);
+})();
