@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import sys
 from dataclasses import asdict, dataclass, replace
 from types import FrameType, FunctionType, ModuleType
@@ -28,6 +29,8 @@ _NOT_THE_USERS = (
     "waitress",
     "granian",
 )
+# A function of such a name would make the application, and then do much more: serve it, or test it.
+_DOES_MORE = re.compile("main|run|serve|start|cli|test", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ def _factory(frame: FrameType | None) -> str | None:
             and module.__name__.partition(".")[0] not in _NOT_THE_USERS
             and isinstance(function, FunctionType)
             and inspect.unwrap(function).__code__ is frame.f_code
-            and function.__name__ != "main"  # it would make the application, and then do much more
+            and not _DOES_MORE.match(function.__name__)
             and _takes_nothing(function)
         ):
             return f"{_importable(module)}:{frame.f_code.co_name}"
@@ -118,5 +121,5 @@ def _importable(module: ModuleType) -> str:
     if module.__name__ != "__main__":
         return module.__name__
     if module.__spec__ is not None:  # python -m pkg.app
-        return module.__spec__.name.removesuffix(".__main__")
+        return module.__spec__.name
     return os.path.abspath(module.__file__ or "__main__")

@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL, make_url
 from bgjobs.app_location import location_at_set_up
 from bgjobs.approval import Approval
 from bgjobs.custom_logger import CustomLogger
-from bgjobs.database import PATIENCE_OF_CALLER, Database
+from bgjobs.database import PATIENCE_OF_CALLER, Database, is_memory, same_database
 from bgjobs.exceptions import ConfigurationError
 from bgjobs.redaction import Redactor
 from bgjobs.runner.custom_background_job_runner import CustomBackgroundJobRunner
@@ -78,7 +78,7 @@ class AppState:
         """Where the jobs are: ``BGJOBS_DATABASE_URI``, or else the application's own database."""
         if self.settings.database_uri is not None:
             url = make_url(self.settings.database_uri)
-            if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
+            if url.get_backend_name() == "sqlite" and not is_memory(url) and "uri" not in url.query:
                 url = url.set(database=str(Path(self.app.instance_path, str(url.database))))
             return url
         if self.db is None:
@@ -96,7 +96,7 @@ class AppState:
         if self.db is None:
             return False
         with self.app.app_context():
-            return self.db.engine.url == self.database_url
+            return same_database(self.db.engine.url, self.database_url)
 
     @cached_property
     def folder(self) -> StateFolder:

@@ -6,12 +6,13 @@ what is not in the list does not exist. Names are compared exactly; nothing is r
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType
@@ -35,10 +36,6 @@ _PLAIN_KINDS = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_
 
 Approvable = type | str
 Approved = Iterable[Approvable] | Mapping[Approvable, Iterable[str] | None]
-
-# Where a value stands in the parameters: the place around it and the step from there. A text would cost
-# more than the value.
-_Place = tuple[Any, str] | None
 
 
 class _Method:
@@ -103,13 +100,17 @@ class Approval:
         """
         entries = approved.items() if isinstance(approved, Mapping) else ((item, None) for item in approved)
         for item, methods in entries:
+            if isinstance(methods, str | bytes) or not isinstance(methods, Iterable | None):
+                raise ConfigurationError(f"{item!r} is approved with {methods!r}; give a list of method names.")
             names = None if methods is None else frozenset(methods)
             if isinstance(item, str):
                 if not _CLASS_PATH.fullmatch(item):
                     raise ConfigurationError(f"{item!r} is not the dotted path of a class.")
                 self._unresolved[item] = names
-            else:
+            elif isinstance(item, type):
                 self._register(public_name(item), item, names)
+            else:
+                raise _no_class(repr(item))
 
     @property
     def classes(self) -> Mapping[str, type]:
@@ -129,9 +130,8 @@ class Approval:
         try:
             call.method.check_binding(call.parameters)
         except TypeError as error:
-            raise InvalidParameters(
-                f"they do not fit {call.class_name}::{method_name}{call.method.signature}: {shorten(str(error), 200)}"
-            ) from error
+            called = f"{call.class_name}::{method_name}{call.method.signature}"
+            raise InvalidParameters(f"they do not fit {called}: {shorten(str(error), 200)}") from error
         return call
 
     def call_of_row(self, class_name: Any, method_name: Any, parameters: Any) -> JobCall:
@@ -173,8 +173,6 @@ class Approval:
         return found
 
     def _register(self, name: str, job_class: type, methods: frozenset[str] | None) -> None:
-        if not isinstance(job_class, type):
-            raise ConfigurationError(f"{name} is not a class, so it cannot be approved.")
         own = {key for key in vars(job_class) if _METHOD_NAME.fullmatch(key)}
         missing = (methods or frozenset()) - own
         if missing:
@@ -187,13 +185,18 @@ class Approval:
         }
 
     def _resolve(self) -> None:
-        while self._later:
-            self.add(self._later[0]())
-            del self._later[0]
-        while self._unresolved:
-            path, methods = next(iter(self._unresolved.items()))
-            self._register(path, _imported(path), methods)
-            del self._unresolved[path]
+        # Several threads may look first at the same time: each does the whole work, and nothing is taken
+        # off a list before it is done.
+        for later in list(self._later):
+            self.add(later())
+            with contextlib.suppress(ValueError):
+                self._later.remove(later)
+        for path, methods in list(self._unresolved.items()):
+            job_class = _imported(path)
+            if not isinstance(job_class, type):
+                raise _no_class(path)
+            self._register(path, job_class, methods)
+            self._unresolved.pop(path, None)
 
 
 def public_name(job_class: type) -> str:
@@ -215,55 +218,69 @@ def checked_parameters(parameters: Any) -> dict[str, Any] | list[Any]:
     """
     if type(parameters) not in (dict, list):
         raise InvalidParameters("must be a dict (keyword arguments) or a list (positional arguments)")
-    size = 0
-    waiting: list[tuple[Any, _Place, int]] = [(parameters, None, 0)]
-    while waiting:
-        value, place, depth = waiting.pop()
-        size += _checked_size(value, place)
-        if type(value) in (dict, list):
-            if depth >= DEPTH_LIMIT:
-                raise InvalidParameters(f"nested deeper than {DEPTH_LIMIT} levels", path=_path(place))
-            size += len(value)  # its commas; they also bound how much can be waiting
-            if size + len(value) > PARAMETERS_LIMIT:
+    size = _size(parameters)
+    if size > PARAMETERS_LIMIT:
+        raise _too_large()
+    way: list[int | str] = []  # the steps to the innermost container that is open
+    opened = [_entries(parameters, way)]
+    while opened:
+        for step, value in opened[-1]:
+            if fault := _fault(value):
+                raise InvalidParameters(fault, path=_path([*way, step]))
+            size += _size(value) + (len(step) if isinstance(step, str) else 0)
+            if size > PARAMETERS_LIMIT:
                 raise _too_large()
-            if type(value) is dict:
-                for key, item in value.items():
-                    if type(key) is not str:
-                        raise InvalidParameters("the keys of a JSON object are texts", path=_path(place))
-                    size += _checked_size(key, place)
-                    waiting.append((item, (place, f".{key[:40]}"), depth + 1))
-            else:
-                waiting.extend((item, (place, f"[{index}]"), depth + 1) for index, item in enumerate(value))
-        if size > PARAMETERS_LIMIT:
-            raise _too_large()
+            if type(value) is dict or type(value) is list:
+                way.append(step)
+                if len(way) >= DEPTH_LIMIT:
+                    raise InvalidParameters(f"nested deeper than {DEPTH_LIMIT} levels", path=_path(way))
+                opened.append(_entries(value, way))
+                break  # into it; the entries after it are seen later
+        else:
+            opened.pop()
+            del way[-1:]
     if len(json.dumps(parameters, ensure_ascii=False, separators=(",", ":")).encode()) > PARAMETERS_LIMIT:
         raise _too_large()
     return parameters  # type: ignore[no-any-return]
 
 
-def _path(place: _Place) -> str:
-    steps = []
-    while place is not None:
-        place, step = place
-        steps.append(step)
-    return "parameters" + "".join(reversed(steps))
+def _entries(container: Any, way: Sequence[int | str]) -> Iterator[tuple[int | str, Any]]:
+    if type(container) is list:
+        return enumerate(container)
+    for key in container:
+        if fault := _fault(key) if type(key) is str else "the keys of a JSON object are texts":
+            raise InvalidParameters(fault, path=_path(way))
+    return iter(container.items())
 
 
-def _checked_size(value: Any, place: _Place) -> int:
+def _path(way: Sequence[int | str]) -> str:
+    return "parameters" + "".join(f".{step[:40]}" if isinstance(step, str) else f"[{step}]" for step in way)
+
+
+def _size(value: Any) -> int:
+    """The least number of characters that a value takes as JSON, the entries of a container aside."""
     kind = type(value)
     if kind is str:
-        if len(value) <= PARAMETERS_LIMIT and _SURROGATE_OR_NUL.search(value):
-            raise InvalidParameters("a text with a NUL or half a surrogate pair cannot be stored", path=_path(place))
         return len(value)
-    if kind is float and not (-1.8e308 < value < 1.8e308):  # NaN compares false as well
-        raise InvalidParameters("NaN and infinity are not JSON", path=_path(place))
-    if kind is int and value not in _INTEGERS:
-        raise InvalidParameters("a whole number beyond 64 bits", path=_path(place))
-    if kind not in (dict, list, float, int, bool, type(None)):
-        raise InvalidParameters(
-            f"a {kind.__name__} is not JSON; pass a text, number, bool, None, list or dict", path=_path(place)
-        )
-    return 1
+    return 1 + len(value) if kind is dict or kind is list else 1  # a bracket and the commas
+
+
+def _fault(value: Any) -> str | None:
+    """Why a value, its contents aside, does not come back from JSON and from every database unchanged."""
+    kind = type(value)
+    if kind is str:
+        # A longer one is refused for its length, without being read.
+        if len(value) <= PARAMETERS_LIMIT and _SURROGATE_OR_NUL.search(value):
+            return "a text with a NUL or half a surrogate pair cannot be stored"
+    elif kind is float:
+        if not (-1.8e308 < value < 1.8e308):  # NaN compares false as well
+            return "NaN and infinity are not JSON"
+    elif kind is int:
+        if value not in _INTEGERS:
+            return "a whole number beyond 64 bits"
+    elif kind not in (dict, list, bool, type(None)):
+        return f"a {kind.__name__} is not JSON; pass a text, number, bool, None, list or dict"
+    return None
 
 
 def _too_large() -> InvalidParameters:
@@ -289,11 +306,14 @@ def _method_or_reason(job_class: type, method_name: str) -> _Method | str:
     return _Method(attribute, bound)
 
 
+def _no_class(shown: str) -> ConfigurationError:
+    return ConfigurationError(f"{shown} is not a class, so it cannot be approved. Approve the class of the job.")
+
+
 def _name_of_main_module() -> str:
     main = sys.modules["__main__"]
     if getattr(main, "__spec__", None) is not None:
-        name = str(main.__spec__.name)  # type: ignore[union-attr]
-        return name.removesuffix(".__main__")
+        return str(main.__spec__.name)  # type: ignore[union-attr]
     file = getattr(main, "__file__", None)
     if file is None:
         return "__main__"

@@ -16,11 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from bgjobs.models import FAILURE, INFO, SUCCESS
+from bgjobs.models import FAILURE, INFO, NAME_LENGTH, SUCCESS
 from bgjobs.redaction import escape, json_line, shorten
 
 SUCCESS_FILE = "background_jobs.log"
 ERRORS_FILE = "background_jobs_errors.log"
+DETAILS_LIMIT = 400
+"""Lines of one traceback that go into the file: an exception's own text may have any number of them."""
 
 console = logging.getLogger("bgjobs")
 
@@ -58,7 +60,8 @@ class LogEntry:
 
 def entry(kind: str, job: NamedJob, message: str, details: Sequence[str] = ()) -> LogEntry:
     """A record about ``job`` with its message made safe: one line, capped."""
-    return LogEntry(kind, job.id, str(job.class_name), str(job.method_name), shorten(escape(message)), details)
+    class_name, method_name = (shorten(str(name), NAME_LENGTH) for name in (job.class_name, job.method_name))
+    return LogEntry(kind, job.id, class_name, method_name, shorten(escape(message)), details)
 
 
 def dispatched(job: NamedJob, shown_row: dict[str, Any]) -> list[LogEntry]:
@@ -80,8 +83,7 @@ def completed(job: NamedJob) -> LogEntry:
 
 def failed(job: NamedJob, error: str, attempt: int, attempts: int, traceback: str | None) -> LogEntry:
     """An attempt that failed: ``attempt`` of ``attempts``, the first being 1."""
-    details = traceback.rstrip("\n").split("\n") if traceback else ()
-    return entry(FAILURE, job, f"{error} (attempt {attempt} of {attempts})", details)
+    return entry(FAILURE, job, f"{error} (attempt {attempt} of {attempts})", _details(traceback))
 
 
 def retry_scheduled(job: NamedJob, retry: int, retries: int, seconds: float) -> LogEntry:
@@ -109,9 +111,9 @@ class CustomLogger:
     the logger ``bgjobs``.
 
     SUCCESS and INFO go to the first file, FAILURE with its traceback to the second. Each call is one
-    ``write`` a file on a descriptor opened with ``O_APPEND``, so any number of processes may write at once.
-    The file is opened anew when its name stands for another file than before: it may be rotated or deleted
-    at any time. A log that cannot be written never fails a job: the reason goes to the logger, once.
+    ``write`` a file on a descriptor opened with ``O_APPEND``, so any number of processes may write at once,
+    and the file may be rotated or deleted at any time. A log that cannot be written never fails a job: the
+    reason goes to the logger, once.
     """
 
     def __init__(self, folder: str) -> None:
@@ -143,54 +145,50 @@ class CustomLogger:
 
     def failure(self, job: NamedJob, message: str, traceback: str | None = None) -> None:
         """Log a failure of ``job``, with its traceback, to the errors file and the console."""
-        details = traceback.rstrip("\n").split("\n") if traceback else ()
-        self.write([entry(FAILURE, job, message, details)])
+        self.write([entry(FAILURE, job, message, _details(traceback))])
+
+
+def _details(traceback: str | None) -> Sequence[str]:
+    """The lines of a traceback; of a very long one both ends, where it began and where it broke."""
+    lines = traceback.rstrip("\n").split("\n") if traceback else []
+    if len(lines) > DETAILS_LIMIT:
+        half = DETAILS_LIMIT // 2
+        lines[half:-half] = [f"… ({len(lines) - DETAILS_LIMIT:,} lines left out) …"]
+    return lines
 
 
 class _AppendedFile:
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._descriptor: int | None = None
-        self._identity: tuple[int, int] | None = None
         self._complained = False
 
     def append(self, text: str) -> None:
+        data = text.encode("utf-8", "backslashreplace")
         try:
-            descriptor = self._current_descriptor()
-            written = os.write(descriptor, text.encode("utf-8", "backslashreplace"))
-            del written  # a short write means a full disk; the next one will raise
+            # Opened for each write. A descriptor that is kept has to be exchanged when the file is rotated,
+            # and another thread may write to its number in that instant, when it stands for another file.
+            descriptor = self._open()
+            try:
+                while data:  # a second round only when the disk is full, to learn that it is
+                    data = data[os.write(descriptor, data) :]
+            finally:
+                os.close(descriptor)
             self._complained = False
         except OSError as error:
-            self._close()
             if not self._complained:
                 console.warning("bgjobs cannot write %s: %s. Jobs go on without it.", self._path, error)
                 self._complained = True
 
-    def _current_descriptor(self) -> int:
-        try:
-            status = os.stat(self._path, follow_symlinks=False)
-            identity = (status.st_dev, status.st_ino)
-        except FileNotFoundError:
-            identity = None
-        if self._descriptor is None or identity != self._identity:
-            self._close()
-            self._open()
-        assert self._descriptor is not None
-        return self._descriptor
-
-    def _open(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+    def _open(self) -> int:
         # O_NOFOLLOW: a link put there by somebody else would let us write to any file of ours.
         # O_NONBLOCK: opening a FIFO must not hang; what is not a regular file is refused below.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(self._path, flags, 0o640)
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
+        try:
+            descriptor = os.open(self._path, flags, 0o640)
+        except FileNotFoundError:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self._path, flags, 0o640)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise OSError("it is not a regular file")
-        self._descriptor, self._identity = descriptor, (status.st_dev, status.st_ino)
-
-    def _close(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-        self._descriptor = self._identity = None
+        return descriptor

@@ -6,16 +6,19 @@ The application's engine is never touched: pragmas and events belong to this one
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bgjobs.exceptions import BackendUnavailable, ConfigurationError
 from bgjobs.locations import migrations_folder
@@ -72,31 +75,34 @@ class Database:
         with self._transaction({"bgjobs_begin": "DEFERRED"}) as connection:
             yield connection
 
-    @contextmanager
-    def writing_at_once(self) -> Iterator[Connection]:
-        """A write transaction that does not wait: raises the driver's ``OperationalError`` when the lock is
-        held (SQLite)."""
-        with self.engine.connect() as connection:
-            waiting = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
-            connection.exec_driver_sql("PRAGMA busy_timeout=0")
-            connection.rollback()
+    def is_locked(self) -> bool:
+        """Whether somebody holds the write lock of this SQLite file at the moment."""
+        arguments, options = self.engine.dialect.create_connect_args(self.url)
+        # Not through the engine: the settings of a new connection may themselves have to wait for the lock.
+        probe: Any = self.engine.dialect.connect(*arguments, **{**options, "timeout": 0, "isolation_level": None})
+        with closing(probe):
             try:
-                with connection.execution_options(bgjobs_begin="IMMEDIATE").begin():
-                    yield connection
-            finally:
-                connection.exec_driver_sql(f"PRAGMA busy_timeout={int(waiting)}")
-                connection.rollback()
+                probe.execute("BEGIN IMMEDIATE").close()
+                probe.execute("ROLLBACK").close()
+            except sqlite3.OperationalError:
+                return True
+        return False
 
     def ensure_schema_on(self, connection: Connection) -> None:
-        """Bring up the tables on somebody else's connection, as part of its transaction.
+        """Bring up the tables, on somebody else's connection if that is already writing, because nobody else
+        can then. A rollback takes them away again, so nothing is remembered of it."""
+        if self._migrated or self._revision_on(connection) == SCHEMA_REVISION:
+            return
+        driver = connection.connection.dbapi_connection
+        # Python's driver begins no transaction before CREATE TABLE. Each one would be a commit of its own,
+        # and whoever comes at the same time would find half of the tables.
+        if self.is_sqlite and not getattr(driver, "in_transaction", False):
+            self._ensure_schema()
+            return
+        from bgjobs.schema import upgrade_on
 
-        A rollback takes them away again, so nothing is remembered of it.
-        """
-        if not self._migrated and self._revision_on(connection) != SCHEMA_REVISION:
-            from bgjobs.schema import upgrade_on
-
-            self._check_migratable(self._revision_on(connection))
-            upgrade_on(connection, migrations_folder())
+        self._check_migratable(self._revision_on(connection))
+        upgrade_on(connection, migrations_folder())
 
     def migrate(self) -> None:
         """Bring the tables to this version. Several processes may call it at once; one does the work."""
@@ -132,10 +138,14 @@ class Database:
 
     @contextmanager
     def _transaction(self, options: dict[str, Any]) -> Iterator[Connection]:
-        with answering(self.url):
-            self._ensure_schema()
-            with self.engine.connect().execution_options(**options) as connection, connection.begin():
-                yield connection
+        try:
+            with answering(self.url):
+                self._ensure_schema()
+                with self.engine.connect().execution_options(**options) as connection, connection.begin():
+                    yield connection
+        except BackendUnavailable:
+            self._migrated = False  # it may be another file by the next time, without our tables
+            raise
 
     def _ensure_schema(self) -> None:
         if self._migrated:
@@ -159,18 +169,39 @@ class Database:
             )
 
     def _make_engine(self) -> Engine:
+        pool: dict[str, Any] = {"pool_timeout": self.patience} if self._pooled else {"poolclass": NullPool}
         if not self.is_sqlite:
-            return create_engine(self.url, **({} if self._pooled else {"poolclass": NullPool}))
-        file = Path(str(self.url.database))
-        file.parent.mkdir(parents=True, exist_ok=True)
+            return create_engine(self.url, **pool)
+        if "uri" not in self.url.query:
+            self._make_folder_of(Path(str(self.url.database)))
         engine = create_engine(
-            self.url,
-            connect_args={"timeout": self.patience, "check_same_thread": False},
-            **({} if self._pooled else {"poolclass": NullPool}),
+            self.url, connect_args={"timeout": self.patience, "check_same_thread": False}, **pool
         )
-        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "connect", self._prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
+
+    def _prepare_sqlite(self, connection: Any, record: Any) -> None:
+        # The driver's own BEGIN comes late and deferred; ours is the one in _begin_sqlite.
+        connection.isolation_level = None
+        # SQLite takes texts that are no UTF-8; one such row would be an error in every question that meets it.
+        connection.text_factory = _readable
+        _switch_to_wal(connection, self.patience)
+        for pragma in (
+            "synchronous=FULL",  # a committed job survives a power cut
+            "foreign_keys=ON",
+            "journal_size_limit=67108864",
+        ):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @staticmethod
+    def _make_folder_of(file: Path) -> None:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BackendUnavailable(
+                f"There is no folder for the database {file}, and it cannot be made: {error}. Look at its path."
+            ) from error
 
     def forget_connections(self) -> None:
         """In the child of a fork: open new connections, and leave the parent's alone."""
@@ -201,28 +232,50 @@ def answering(url: URL) -> Iterator[None]:
         yield
     except (DataError, IntegrityError, ProgrammingError):
         raise
-    except DBAPIError as error:
+    except (DBAPIError, PoolTimeout) as error:
+        reason = error.orig if isinstance(error, DBAPIError) else error
         raise BackendUnavailable(
-            f"The database {url.render_as_string()} did not do as asked: {error.orig}. "
+            f"The database {url.render_as_string()} did not do as asked: {reason}. "
             "Nothing was changed. Look whether it is there, writable and not locked by another program."
         ) from error
 
 
+def same_database(one: URL, other: URL) -> bool:
+    """Whether two URLs lead to one database, however they are written."""
+    if one == other:
+        return True
+    if one.get_backend_name() != other.get_backend_name():
+        return False
+    if one.get_backend_name() == "sqlite":
+        return _sqlite_file(one) == _sqlite_file(other)
+    return (one.host, one.port, one.database) == (other.host, other.port, other.database)
+
+
+def _sqlite_file(url: URL) -> str:
+    return os.path.realpath(str(url.database).removeprefix("file:"))
+
+
 def is_memory(url: URL) -> bool:
     """Whether this SQLite URL names a database that lives in one process."""
-    return url.database in (None, "", ":memory:") or "mode=memory" in str(url)
+    return ":memory:" in (url.database or ":memory:") or url.query.get("mode") == "memory"
 
 
-def _prepare_sqlite(connection: Any, record: Any) -> None:
-    # The driver's own BEGIN comes late and deferred; ours is the one in _begin_sqlite.
-    connection.isolation_level = None
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",  # a committed job survives a power cut
-        "foreign_keys=ON",
-        "journal_size_limit=67108864",
-    ):
-        connection.execute(f"PRAGMA {pragma}").close()
+def _switch_to_wal(connection: Any, patience: float) -> None:
+    """The switch is made once in the life of a file. It does not wait for others as statements do: where
+    several processes come first at the same time, it fails at once."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _readable(text: bytes) -> str:
+    return text.decode("utf-8", "backslashreplace")
 
 
 def _begin_sqlite(connection: Connection) -> None:

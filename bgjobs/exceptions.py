@@ -50,7 +50,7 @@ class InvalidParameters(JobRunnerException):
     """The parameters or options of a dispatch cannot be stored or do not fit the method."""
 
     def __init__(self, reason: str, *, path: str = "parameters") -> None:
-        super().__init__(f"{path}: {reason}")
+        super().__init__(f"{_shown(path)}: {reason}")
         self.reason = reason
         self.path = path
 

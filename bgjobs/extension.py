@@ -87,6 +87,11 @@ class BackgroundJobs:
         return function
 
     def _approve(self, job_class: JobClass, methods: Iterable[str] | None) -> JobClass:
+        if not isinstance(job_class, type):
+            raise ConfigurationError(
+                f"{job_class!r} is not a class, so it cannot be approved. Write @jobs.approve on a class, or "
+                '@jobs.approve(methods=["send"]) to narrow it.'
+            )
         self._approved[job_class] = methods
         for state in self._states:
             state.approval.add({job_class: methods})

@@ -12,14 +12,14 @@ from bgjobs.models import LOG_SEARCH, VERSION_TABLE, Base
 def protect_tables(app: Flask) -> None:
     """Keep the host's ``flask db migrate`` from proposing to drop our tables.
 
-    Flask-Migrate may be set up before or after us, so its configuration is looked at when the application
-    is first used; that is before any of its commands runs.
+    Flask-Migrate may be set up before or after us, or even after a first use of the application, so we look
+    for its configuration until it is there; that is before any of its commands runs.
     """
 
     def wrap_once(sender: Flask, **extra: Any) -> None:
-        appcontext_pushed.disconnect(wrap_once, app)
         migrate = app.extensions.get("migrate")
         if migrate is not None:
+            appcontext_pushed.disconnect(wrap_once, app)
             given = migrate.configure_args.get("include_object")
             migrate.configure_args["include_object"] = _without_ours(given)
 

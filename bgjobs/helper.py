@@ -17,7 +17,7 @@ from bgjobs.exceptions import JobWaitTimeout
 from bgjobs.models import PENDING, UNFINISHED, JobLog
 from bgjobs.options import Options, new_job
 from bgjobs.store import NewJob
-from bgjobs.transactional import enqueue_in_session, refuse_to_wait_for_oneself
+from bgjobs.transactional import enqueue_in_session, refuse_to_wait_for_oneself, tell
 
 _FIRST_LOOK, _LONGEST_LOOK = 0.005, 0.25
 
@@ -95,7 +95,7 @@ def _enqueue(state: AppState, job: NewJob) -> int:
     refuse_to_wait_for_oneself(state)
     with state.store.changing() as changes:
         job_id = changes.enqueue(job, max_pending=state.settings.max_pending)
-    state.backend.dispatched([job_id])
+    tell(state.backend.dispatched, [job_id])
     return job_id
 
 
@@ -152,7 +152,7 @@ class JobHandle:
         Raises :class:`~bgjobs.exceptions.InvalidTransition` when it has ended already.
         """
         self.status = self._state.store.cancel(self.id)
-        self._state.backend.wake()
+        tell(self._state.backend.wake)
         return self
 
     def logs(self) -> list[JobLog]:

@@ -8,9 +8,20 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Row, Table, bindparam, func, literal_column, select
 
+from bgjobs.approval import checked_parameters
 from bgjobs.exceptions import InvalidParameters, JobNotFound
-from bgjobs.models import PENDING, RUNNING, STATUSES, BackgroundJob, JobAttempt, JobLog
-from bgjobs.retry import RetryDelay, checked_retry_delay
+from bgjobs.models import (
+    NAME_LENGTH,
+    PENDING,
+    RUNNING,
+    STATUSES,
+    BackgroundJob,
+    JobAttempt,
+    JobLog,
+    Unreadable,
+)
+from bgjobs.redaction import shorten
+from bgjobs.retry import RetryDelay, checked_retry_delay, checked_seconds
 from bgjobs.runner.outcome import Execution
 
 jobs = cast(Table, BackgroundJob.__table__)
@@ -24,10 +35,18 @@ IS_RUNNING = jobs.c.status == literal_column(f"'{RUNNING}'")
 
 def job_row(connection: Connection, job_id: int) -> Row[Any]:
     """The row of ``background_jobs``. Raises :class:`JobNotFound`."""
-    row = connection.execute(select(jobs).where(jobs.c.id == job_id)).first()
+    row = connection.execute(select(jobs).where(jobs.c.id == possible_id(job_id))).first()
     if row is None:
         raise JobNotFound(job_id)
     return row
+
+
+def possible_id(job_id: int) -> int:
+    """``job_id`` if a database could hold it: a larger number would be an error of its driver. Raises
+    :class:`JobNotFound`."""
+    if not isinstance(job_id, int) or not 0 < job_id < 2**63:
+        raise JobNotFound(job_id)
+    return job_id
 
 
 def existing(connection: Connection, job_ids: Sequence[int]) -> list[int]:
@@ -66,10 +85,11 @@ def next_due(connection: Connection) -> datetime | None:
     return min((time for time in times if time is not None), default=None)
 
 
-def pending_priorities(connection: Connection) -> Iterator[int]:
+def pending_priorities(connection: Connection) -> Iterator[float]:
     """The priorities that pending jobs have, the most urgent first: one index look-up each."""
     priority = connection.scalar(_FIRST_PRIORITY)
-    while priority is not None:
+    # A text or a blob that somebody wrote there comes after all numbers, and may come back as another value.
+    while isinstance(priority, int | float):
         yield priority
         priority = connection.scalar(_NEXT_PRIORITY, {"last": priority})
 
@@ -98,24 +118,35 @@ def counts(connection: Connection) -> dict[str, int]:
 
 
 def execution_of(row: Any, *, token: str, attempt: int) -> Execution:
-    """The execution that a row stands for. The values are what the database holds: the runner checks them."""
+    """The execution that a row stands for, whoever wrote to the row: what cannot be is replaced by something
+    that is safe to pass on, and that the runner refuses."""
     return Execution(
         id=row.id,
-        class_name=row.class_name,
-        method_name=row.method_name,
-        parameters=row.parameters,
+        class_name=shorten(str(row.class_name), NAME_LENGTH),
+        method_name=shorten(str(row.method_name), NAME_LENGTH),
+        parameters=_parameters(row.parameters),
         retry_count=whole_number(row.retry_count),
         max_retries=whole_number(row.max_retries),
         retry_delay=_delay(row.retry_delay),
-        timeout=row.timeout if isinstance(row.timeout, int | float) and row.timeout > 0 else None,
+        timeout=_timeout(row.timeout),
         token=token,
         attempt=attempt,
     )
 
 
 def whole_number(value: Any) -> int:
-    """A whole number from a row that somebody may have edited; -1, which no check lets pass, for any other."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else -1
+    """A whole number of 32 bits from a row that somebody may have edited; -1, which no check lets pass, for
+    any other."""
+    return value if isinstance(value, int) and 0 <= value < 2**31 else -1
+
+
+def _parameters(value: Any) -> Any:
+    if isinstance(value, Unreadable):
+        return Unreadable("what is stored is not JSON")
+    try:
+        return checked_parameters(value)
+    except InvalidParameters as refusal:
+        return Unreadable(refusal.reason)
 
 
 def _delay(value: Any) -> RetryDelay:
@@ -123,6 +154,13 @@ def _delay(value: Any) -> RetryDelay:
         return checked_retry_delay(value, 0)
     except InvalidParameters:
         return 5.0
+
+
+def _timeout(value: Any) -> float | None:
+    try:
+        return checked_seconds(value, "timeout") or None
+    except InvalidParameters:
+        return None
 
 
 # Built once: for the supervisor, which asks a thousand times a second, building costs more than asking.

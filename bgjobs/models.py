@@ -144,9 +144,11 @@ class BackgroundJob(Base):
 
     __table_args__ = (
         # The claim walks one priority after the other (store.due_jobs), so a million jobs of next
-        # week are never looked at.
+        # week are never looked at. The status comes first, though it is the same in every entry: otherwise
+        # SQLite takes ix_background_jobs_status to find the most urgent priority, and reads all pending jobs.
         Index(
             "ix_background_jobs_due",
+            "status",
             "priority",
             "scheduled_at",
             "id",

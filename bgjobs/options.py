@@ -72,7 +72,10 @@ def _start_time(delay: float | timedelta | None, run_at: datetime | None, now: d
                 "must be a datetime with a time zone, such as datetime.now(timezone.utc) + timedelta(hours=1)",
                 path="run_at",
             )
-        return run_at.astimezone(UTC)
+        try:
+            return run_at.astimezone(UTC)
+        except OverflowError:
+            raise InvalidParameters("in UTC that is no date between the years 1 and 9999", path="run_at") from None
     if isinstance(delay, timedelta):
         delay = delay.total_seconds()
     return now + timedelta(seconds=0.0 if delay is None else checked_seconds(delay, "delay"))

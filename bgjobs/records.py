@@ -51,8 +51,10 @@ def running_record(row: Row[Any]) -> Record:
 
 
 def _plain(row: Row[Any]) -> Record:
-    return {key: _iso(value) for key, value in row._mapping.items()}
+    return {key: _json(value) for key, value in row._mapping.items()}
 
 
-def _iso(value: Any) -> Any:
+def _json(value: Any) -> Any:
+    if isinstance(value, bytes):  # SQLite takes them in any column, from whoever can write to it
+        return value.decode("utf-8", "backslashreplace")
     return value.isoformat() if isinstance(value, datetime) else value

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote
 
 MASK = "••••••"
 DEFAULT_KEY_PATTERN = r"pass(word|wd)?|secret|token|api[-_]?key|authorization|cookie|credential|private"
@@ -20,9 +21,17 @@ RECORD_LIMIT = 8 * 1024
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
-_URL_USER_INFO = re.compile(r"(?<=://)[^\s/@:]*:[^\s/@]+(?=@)")
+# A user (which may be a token), or a user and a password, in which people leave "/" and "@" as they are. What
+# follows a port is none. The length is bounded, because the search for the "@" begins anew at each "://".
+_URL_USER_INFO = re.compile(
+    r"""(?<=://)(?:[^\s/@:?#"'<>]+|[^\s/@:?#"'<>]*:(?!\d{1,5}(?:[/?#"'<>,)\]}]|$))[^\s"'<>]{1,500})(?=@)"""
+)
+# Deeper than any parameters that we took; only a row edited by hand is.
+_DEEPEST = 100
 # A shorter secret would mask unrelated words ("a", "42") all over a traceback.
 _SHORTEST_SECRET = 4
+# What stays as it is however a text is quoted (repr, JSON, and a repr of that).
+_NEVER_QUOTED = re.compile(r"[ !#-&(-\[\]-~]+")
 
 
 class Redactor:
@@ -32,25 +41,34 @@ class Redactor:
         self.key_pattern = key_pattern
         self._is_secret = re.compile(key_pattern, re.IGNORECASE).search
 
-    def parameters(self, value: Any) -> Any:
+    def parameters(self, value: Any, _depth: int = 0) -> Any:
         """A copy of a JSON value in which the value of each secret key, at any depth, is masked."""
+        if _depth > _DEEPEST:
+            return MASK
         if isinstance(value, dict):
             return {
-                key: MASK if self._is_secret(str(key)) else self.parameters(item) for key, item in value.items()
+                key: MASK if self._is_secret(str(key)) else self.parameters(item, _depth + 1)
+                for key, item in value.items()
             }
         if isinstance(value, list):
-            return [self.parameters(item) for item in value]
+            return [self.parameters(item, _depth + 1) for item in value]
         return mask_urls(value) if isinstance(value, str) else value
 
     def secrets(self, value: Any) -> set[str]:
-        """The texts that stand under secret keys of ``value``: to be masked wherever they turn up."""
-        if isinstance(value, list):
-            return set().union(*map(self.secrets, value))
-        if not isinstance(value, dict):
-            return set()
+        """The texts that stand under secret keys of ``value``, in each way they are spelled in a message: to
+        be masked wherever they turn up."""
         found: set[str] = set()
-        for key, item in value.items():
-            found |= set(_leaf_texts(item)) if self._is_secret(str(key)) else self.secrets(item)
+        waiting = [value]
+        while waiting:
+            item = waiting.pop()
+            if isinstance(item, list):
+                waiting += item
+            elif isinstance(item, dict):
+                for key, inner in item.items():
+                    if self._is_secret(str(key)):
+                        found.update(spelling for text in _leaf_texts(inner) for spelling in _spellings(text))
+                    else:
+                        waiting.append(inner)
         return {text for text in found if len(text) >= _SHORTEST_SECRET}
 
     def text(self, text: str, secrets: Iterable[str] = ()) -> str:
@@ -61,7 +79,7 @@ class Redactor:
 
 
 def mask_urls(text: str) -> str:
-    """``postgresql://user:password@host`` without user and password."""
+    """``postgresql://user:password@host`` without user and password, ``https://token@host`` without token."""
     return _URL_USER_INFO.sub(MASK, text) if "://" in text else text
 
 
@@ -94,10 +112,17 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def _leaf_texts(value: Any) -> Iterable[str]:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from _leaf_texts(item)
-    elif value is not None and not isinstance(value, bool):
-        yield str(value)
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict | list):
+            waiting += item.values() if isinstance(item, dict) else item
+        elif item is not None and not isinstance(item, bool):
+            yield str(item)
+
+
+def _spellings(secret: str) -> Iterable[str]:
+    yield secret
+    yield json.dumps(secret)[1:-1]
+    yield quote(secret, safe="", errors="replace")
+    yield from _NEVER_QUOTED.findall(secret)

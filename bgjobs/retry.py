@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +55,7 @@ def checked_seconds(value: Any, name: str) -> float:
     """``value`` in seconds if it is a finite number from 0 to ten years."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidParameters("must be a number of seconds", path=name)
-    if not math.isfinite(value) or not 0 <= value <= LONGEST_DELAY:
+    if not 0 <= value <= LONGEST_DELAY:  # NaN compares false
         raise InvalidParameters("must be a finite number of seconds from 0 to ten years", path=name)
     return float(value)
 
@@ -70,7 +69,7 @@ def checked_retry_delay(value: float | Sequence[float] | Callable[[int], float],
     if callable(value):
         value = [value(retry) for retry in range(1, max_retries + 1)] or 0
     if isinstance(value, list | tuple):
-        if not value:
-            raise InvalidParameters("an empty list of delays", path="retry_delay")
+        if not 0 < len(value) <= MOST_RETRIES:
+            raise InvalidParameters(f"a list has 1 to {MOST_RETRIES} delays", path="retry_delay")
         return [checked_seconds(item, "retry_delay") for item in value]
     return checked_seconds(value, "retry_delay")

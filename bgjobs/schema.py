@@ -5,9 +5,14 @@ Imported only when a step may be due, because Alembic takes a tenth of a second 
 
 from __future__ import annotations
 
+import threading
+
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine
+
+# Alembic keeps what it is working on in global variables.
+_one_at_a_time = threading.Lock()
 
 
 def upgrade(engine: Engine, migrations: str) -> None:
@@ -25,4 +30,5 @@ def upgrade_on(connection: Connection, migrations: str) -> None:
     config = Config()
     config.set_main_option("script_location", migrations.replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    with _one_at_a_time:
+        command.upgrade(config, "head")

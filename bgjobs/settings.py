@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -11,8 +10,12 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
 from bgjobs.exceptions import ConfigurationError
 from bgjobs.redaction import DEFAULT_KEY_PATTERN
+from bgjobs.retry import LONGEST_DELAY
 
 PREFIX = "BGJOBS_"
 BACKENDS = ("local", "inline", "celery")
@@ -53,10 +56,30 @@ def _whole(least: int, most: int) -> Callable[[Any], int]:
     return check
 
 
-def _seconds(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        raise ValueError("must be a number of seconds, 0 or more")
-    return float(value)
+def _number(of: str, least: float, most: float) -> Callable[[Any], float]:
+    def check(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+            raise ValueError(f"must be a number of {of} from {least:g} to {most:g}")
+        return float(value)
+
+    return check
+
+
+_seconds = _number("seconds", 0, LONGEST_DELAY)
+_days = _number("days", 0, LONGEST_DELAY / 86400)
+# An attempt that may not run at all is a mistake; the clock of a test may be this fast.
+_timeout = _number("seconds", 0.001, LONGEST_DELAY)
+
+
+def _database_uri(value: Any) -> str:
+    try:
+        return make_url(value if isinstance(value, URL) else _text(value)).render_as_string(hide_password=False)
+    except (ArgumentError, ValueError):
+        # Neither the value nor the cause is shown: either may hold the password.
+        raise ConfigurationError(
+            "BGJOBS_DATABASE_URI must be an SQLAlchemy URL such as sqlite:////srv/shop/jobs.db",
+            setting="BGJOBS_DATABASE_URI",
+        ) from None
 
 
 def _url_path(value: Any) -> str:
@@ -102,7 +125,7 @@ class Settings:
     """Every ``BGJOBS_…`` key. A value of None means "not set": what follows from that is said behind it."""
 
     backend: str = _setting("local", _one_of(BACKENDS))
-    database_uri: str | None = _setting(None, _text)  # the application's own database
+    database_uri: str | None = _setting(None, _database_uri)  # the application's own database
     runner: Any = _setting(None, _class_or_path)  # CustomBackgroundJobRunner
     approved_classes: Any = _setting((), _classes)
     app: str | None = _setting(None, _text)  # found by itself: processes/app_loader.py
@@ -112,12 +135,14 @@ class Settings:
     # Long enough that someone who tries things out keeps a warm supervisor, short enough to leave nothing behind.
     idle_timeout: float = _setting(300.0, _seconds)
     autostart: bool = _setting(True, _flag)
-    timeout: float | None = _setting(None, _seconds)  # no limit
+    timeout: float | None = _setting(None, _timeout)  # no limit
     kill_grace: float = _setting(10.0, _seconds)  # what container engines give, too
     max_pending: int | None = _setting(None, _whole(1, 2**31))  # no limit
     state_dir: str | None = _setting(None, _text)  # <instance>/bgjobs
     log_dir: str | None = _setting(None, _text)  # <instance>/logs
     output_max: int = _setting(1024 * 1024, _whole(1024, 2**31))
+    retention_completed: float | None = _setting(None, _days)  # for ever
+    retention_failed: float | None = _setting(None, _days)  # for ever
     dashboard_url: str = _setting("/dashboard", _url_path)
     dashboard_access: Any = _setting(None, _access)  # closed, but for debug mode on loopback
     redact: str = _setting(DEFAULT_KEY_PATTERN, _pattern)
@@ -130,13 +155,15 @@ class Settings:
         that cannot work.
         """
         known = {PREFIX + item.name.upper(): item for item in fields(cls)}
-        given = {key: value for key, value in config.items() if key.startswith(PREFIX) and value is not None}
-        if "BGJOBS_APP" not in given and os.environ.get("BGJOBS_APP"):
-            given["BGJOBS_APP"] = os.environ["BGJOBS_APP"]
+        given = {key: value for key, value in config.items() if key.startswith(PREFIX)}
+        if given.get("BGJOBS_APP") is None:
+            given["BGJOBS_APP"] = os.environ.get("BGJOBS_APP") or None
         values = {}
         for key, value in given.items():
             if key not in known:
                 raise ConfigurationError(_unknown(key, list(known)), setting=key)
+            if value is None:
+                continue
             try:
                 values[known[key].name] = known[key].metadata["check"](value)
             except ValueError as error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, CursorResult, Row, bindparam, func, insert, select, update
 
 from bgjobs import custom_logger as wording
 from bgjobs.custom_logger import CustomLogger, LogEntry
@@ -28,6 +28,7 @@ from bgjobs.lookups import (
     jobs,
     logs,
     pending,
+    possible_id,
     whole_number,
 )
 from bgjobs.models import (
@@ -156,7 +157,8 @@ class Changes:
         now = now or _now()
         rows = due(self.connection, len(seats), now) if job_ids is None else pending(self.connection, job_ids)
         executions = [
-            execution_of(row, token=uuid.uuid4().hex, attempt=whole_number(row.attempt) + 1) for row in rows
+            execution_of(row, token=uuid.uuid4().hex, attempt=whole_number(row.attempt) + 1)
+            for row in rows[: len(seats)]
         ]
         if not executions:
             return []
@@ -220,7 +222,7 @@ class Changes:
     def cancel(self, job_id: int, *, now: datetime | None = None) -> str:
         """Cancel a pending job, or note that a running one is to stop; the status then."""
         now = now or _now()
-        this_job = jobs.c.id == job_id
+        this_job = jobs.c.id == possible_id(job_id)
         stopped = self.connection.execute(
             update(jobs)
             .where(this_job, jobs.c.status == PENDING)
@@ -244,7 +246,7 @@ class Changes:
         now = now or _now()
         again = self.connection.execute(
             update(jobs)
-            .where(jobs.c.id == job_id, jobs.c.status.in_((FAILED, CANCELLED)))
+            .where(jobs.c.id == possible_id(job_id), jobs.c.status.in_((FAILED, CANCELLED)))
             .values(
                 status=PENDING,
                 retry_count=0,
@@ -346,6 +348,9 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+_TIME = jobs.c.scheduled_at.type
+
+
 def _guarded_update(columns: Sequence[str]) -> Any:
     """The fence: nothing is changed unless this execution is still the running one of its job."""
     return (
@@ -356,6 +361,7 @@ def _guarded_update(columns: Sequence[str]) -> Any:
             jobs.c.status == RUNNING,
         )
         .values({column: bindparam(f"new_{column}") for column in columns})
+        .values(scheduled_at=func.coalesce(bindparam("new_scheduled_at", type_=_TIME), jobs.c.scheduled_at))
     )
 
 

@@ -8,17 +8,18 @@ a supervisor looks at the table by itself.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import UnboundExecutionError
 from sqlalchemy.orm import Session, SessionTransaction, scoped_session
 
 from bgjobs import lookups
 from bgjobs.app_state import AppState
 from bgjobs.custom_logger import LogEntry, console
-from bgjobs.database import answering
-from bgjobs.exceptions import ConfigurationError, EnqueueWouldDeadlock, JobRunnerException
+from bgjobs.database import answering, same_database
+from bgjobs.exceptions import ConfigurationError, EnqueueWouldDeadlock, InvalidParameters, JobRunnerException
 from bgjobs.store import Changes, NewJob
 
 _WAITING = "bgjobs_waiting_for_the_commit"
@@ -32,11 +33,9 @@ def enqueue_in_session(state: AppState, session: Session | scoped_session[Any], 
     Raises :class:`ConfigurationError` when the session belongs to another database than the jobs.
     """
     real = session() if isinstance(session, scoped_session) else session
-    if not state.shares_the_database:
-        raise ConfigurationError(
-            "session= stores the job in the transaction of the application's database, but the jobs are in "
-            "another one (BGJOBS_DATABASE_URI). Leave out session=, or let both be the same database."
-        )
+    if not isinstance(real, Session):
+        raise InvalidParameters("must be an SQLAlchemy session, such as db.session", path="session")
+    _check_database(state, real)
     with answering(state.database_url):
         connection = real.connection()
         state.store.database.ensure_schema_on(connection)
@@ -56,7 +55,8 @@ def refuse_to_wait_for_oneself(state: AppState) -> None:
     if state.db is None or not state.shares_the_database or not state.store.database.is_sqlite:
         return
     registry = state.db.session.registry
-    if not registry.has() or not registry().in_transaction():
+    # After a failed flush a session is not active: it holds nothing any more, and refuses every question.
+    if not registry.has() or not registry().in_transaction() or not registry().is_active:
         return
     driver = state.db.session.connection().connection.dbapi_connection
     # The driver begins a transaction before the first write, so this is a writer, unless the application
@@ -65,37 +65,54 @@ def refuse_to_wait_for_oneself(state: AppState) -> None:
         raise EnqueueWouldDeadlock
 
 
+def tell(backend: Callable[..., None], *arguments: Any) -> None:
+    """Tell the backend of what is committed. It is found without that, so nothing may seem to have failed."""
+    try:
+        backend(*arguments)
+    except (JobRunnerException, OSError) as error:
+        console.warning("What was stored is safe, but nobody could be told of it yet: %s", error)
+
+
+def _check_database(state: AppState, session: Session) -> None:
+    try:
+        url = session.get_bind().engine.url
+    except UnboundExecutionError as error:
+        raise ConfigurationError("The session given as session= is bound to no database. Bind it.") from error
+    if not same_database(url, state.database_url):
+        raise ConfigurationError(
+            "session= stores the job in the transaction of that session, but the jobs are in another database "
+            f"({state.database_url.render_as_string()}). Leave out session=, or let both be the same database "
+            "(BGJOBS_DATABASE_URI)."
+        )
+
+
 def _lock_comes_free(state: AppState) -> bool:
     deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            with state.store.database.writing_at_once():
-                return True
-        except OperationalError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.005)
+    while state.store.database.is_locked():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.005)
+    return True
 
 
 def _announce_after_commit(state: AppState, session: Session, job_id: int, entries: list[LogEntry]) -> None:
-    waiting = session.info.setdefault(_WAITING, [])
-    if not waiting:
-        # after_commit also fires for a savepoint; the end of the outermost transaction says it all.
+    # after_commit also fires for a savepoint; the end of the outermost transaction says it all. The listener
+    # stays: it cannot be removed while it is being called.
+    if not event.contains(session, "after_transaction_end", _announce):
         event.listen(session, "after_transaction_end", _announce)
-    waiting.append((state, job_id, entries))
+    session.info.setdefault(_WAITING, []).append((state, job_id, entries))
 
 
 def _announce(session: Session, transaction: SessionTransaction) -> None:
     if transaction.parent is not None:
         return
-    event.remove(session, "after_transaction_end", _announce)
     for state, job_id, entries in session.info.pop(_WAITING, []):
-        try:
-            with state.store.database.reading() as connection:
-                committed = lookups.existing(connection, [job_id])
-            if committed:
-                state.store.logger.write(entries)
-                state.backend.dispatched([job_id])
-        except JobRunnerException as error:
-            # The caller's commit is done and must not seem to fail; the job is found by the next look.
-            console.warning("Job %s is stored, but nobody could be told: %s", job_id, error)
+        tell(_announce_if_committed, state, job_id, entries)
+
+
+def _announce_if_committed(state: AppState, job_id: int, entries: list[LogEntry]) -> None:
+    with state.store.database.reading() as connection:
+        committed = lookups.existing(connection, [job_id])
+    if committed:
+        state.store.logger.write(entries)
+        state.backend.dispatched([job_id])

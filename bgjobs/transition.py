@@ -9,7 +9,7 @@ from typing import Any
 
 from bgjobs import custom_logger as wording
 from bgjobs.custom_logger import LogEntry
-from bgjobs.models import CANCELLED, COMPLETED, FAILED, PENDING
+from bgjobs.models import CANCELLED, COMPLETED, FAILED, NAME_LENGTH, PENDING
 from bgjobs.redaction import Redactor, escape, escape_lines
 from bgjobs.runner.lost import lost
 from bgjobs.runner.outcome import Execution, Outcome
@@ -68,7 +68,7 @@ def transition(
     changes = _on[kind](job, shown, now)
     row = {
         "updated_at": now,
-        "scheduled_at": now,
+        "scheduled_at": None,  # as it was, but for a retry
         "retry_count": job.retry_count,
         "completed_at": None,
         "error_message": None,
@@ -146,9 +146,10 @@ def _shown_outcome(outcome: Outcome, redactor: Redactor, secrets: set[str]) -> O
     def line(text: str | None) -> str | None:
         return None if text is None else escape(redactor.text(text, secrets))
 
+    exception_type = line(outcome.exception_type)
     return replace(
         outcome,
-        exception_type=line(outcome.exception_type),
+        exception_type=None if exception_type is None else exception_type[:NAME_LENGTH],
         exception_message=line(outcome.exception_message),
         traceback=None if outcome.traceback is None else escape_lines(redactor.text(outcome.traceback, secrets)),
     )

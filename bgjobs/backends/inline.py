@@ -38,13 +38,13 @@ class InlineBackend:
     def _run(self, job_id: int) -> str | None:
         """Run one attempt; the status of the job after it, None if there was nothing to run."""
         store = self._state.store
-        with store.changing() as changes:
-            claimed = changes.claim([own_identity().columns()], backend="inline", job_ids=[job_id])
-        if not claimed:
-            return None
-        (job,) = claimed
         with self._state.app.app_context():
             runner = self._state.runner_class()
+            with store.changing() as changes:
+                claimed = changes.claim([own_identity().columns()], backend="inline", job_ids=[job_id])
+            if not claimed:
+                return None
+            (job,) = claimed
             outcome = runner.run(job, self._state.approval, _InlineReporter(self._state, job))
         with store.changing() as changes:
             return changes.finish([(job, outcome)]).get(job.token)

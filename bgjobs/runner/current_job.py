@@ -77,9 +77,10 @@ class CurrentJob:
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Say how far the job is: ``done`` of ``total`` (None: unknown), with a message of up to 1,000
         characters. Call it as often as you like: it is passed on five times a second at the most."""
-        for name, value in (("done", done), ("total", total)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-                raise InvalidParameters("must be a number", path=f"progress {name}")
+        for name, value in (("done", done), ("total", 0 if total is None else total)):
+            # NaN compares false, and what is beyond 64 bits no database takes.
+            if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**63:
+                raise InvalidParameters("must be a number of up to 64 bits", path=f"progress {name}")
         text = None if message is None else shorten(str(message), MESSAGE_LIMIT)
         self._unsent_progress = (done, total, text)
         if time.monotonic() >= self._next_report:

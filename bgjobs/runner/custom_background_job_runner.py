@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import resource
 import sys
+import traceback
 from typing import Any
 
 from bgjobs.approval import Approval, Approved, JobCall
 from bgjobs.custom_logger import console
 from bgjobs.exceptions import InvalidParameters, JobCancelled, JobRunnerException, JobTimedOut
-from bgjobs.retry import checked_seconds
+from bgjobs.models import NAME_LENGTH
+from bgjobs.retry import MOST_RETRIES, checked_seconds
 from bgjobs.runner.current_job import CurrentJob, Reporter, as_current
 from bgjobs.runner.failure import message_of, traceback_of
 from bgjobs.runner.outcome import Execution, Kind, Outcome
@@ -65,13 +67,18 @@ class CustomBackgroundJobRunner:
         except (JobCancelled, JobTimedOut) as late:
             # SIGTERM in the instant between the end of the method and here.
             outcome = self._interrupted(job, current) or self._failed(job, late)
-        current.send_last_progress()
+        try:
+            current.send_last_progress()
+        except JobRunnerException as error:  # the outcome matters more
+            console.warning("The last progress of job %s is lost: %s", job.id, error)
         return outcome
 
     def validated(self, job: Execution, approval: Approval) -> JobCall:
         """The call behind a row. The row is not trusted: everything is checked as at the dispatch."""
-        if not 0 <= job.retry_count <= job.max_retries:
+        if not 0 <= job.retry_count <= job.max_retries <= MOST_RETRIES:
             raise InvalidParameters(f"{job.retry_count} of {job.max_retries}", path="retry_count")
+        if isinstance(job.parameters, str):  # the reason why they could not be read
+            raise InvalidParameters(job.parameters)
         return approval.call_of_row(job.class_name, job.method_name, job.parameters)
 
     def _attempt(self, job: Execution, call: JobCall, current: CurrentJob) -> Outcome:
@@ -104,15 +111,22 @@ class CustomBackgroundJobRunner:
             if not self.should_retry(job, exception):
                 return None
             return checked_seconds(self.retry_delay_for(job, exception), "retry_delay_for()")
-        except Exception:  # noqa: BLE001 - a fault in the host's retry logic must not lose the job
-            console.exception("The retry logic of %s failed; the job's retry_delay is used.", type(self).__name__)
+        # A fault in the host's retry logic must not lose the job. No exception texts: that of the job hangs on
+        # this one, and it may hold what was masked everywhere else.
+        except BaseException as error:  # noqa: BLE001
+            console.error(
+                "The retry logic of %s failed with %s; the job's retry_delay is used.\n%s",
+                type(self).__name__,
+                type(error).__name__,
+                "".join(traceback.format_tb(error.__traceback__)),
+            )
             return job.policy.delay_after(job.retry_count)
 
 
 def _failure(kind: Kind, exception: BaseException, retry_in: float | None = None) -> Outcome:
     return Outcome(
         kind,
-        exception_type=type(exception).__name__,
+        exception_type=type(exception).__name__[:NAME_LENGTH],
         exception_message=message_of(exception),
         traceback=traceback_of(exception),
         retry_in=retry_in,

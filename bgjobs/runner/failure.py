@@ -11,7 +11,9 @@ from types import TracebackType
 MESSAGE_LIMIT = 4_000
 TRACEBACK_LIMIT = 64_000
 PATIENCE = 2.0
-_PACKAGE = str(Path(__file__).resolve().parent.parent)
+_HERE = Path(__file__).parent
+# The files whose frames lead to the job's method.
+_LEADING = (str(_HERE / "custom_background_job_runner.py"), str(_HERE.parent / "approval.py"))
 
 
 def message_of(exception: BaseException) -> str:
@@ -36,7 +38,7 @@ def traceback_of(exception: BaseException) -> str:
 def _frames_of_the_job(frames: TracebackType | None) -> TracebackType | None:
     """The traceback without the frames of bgjobs that lead to the job's method."""
     rest = frames
-    while rest is not None and rest.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+    while rest is not None and rest.tb_frame.f_code.co_filename in _LEADING:
         rest = rest.tb_next
     return rest or frames
 
@@ -52,6 +54,10 @@ def _within(seconds: float, text: Callable[[], str], otherwise: str) -> str:
             found.append(f"<its text cannot be shown: {type(error).__name__}>")
 
     thread = threading.Thread(target=compute, daemon=True)
-    thread.start()
-    thread.join(seconds)
+    try:
+        thread.start()
+    except RuntimeError:  # no room for a thread: a job that used up its memory, for instance
+        compute()
+    else:
+        thread.join(seconds)
     return found[0] if found else f"<{otherwise}>"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from bgjobs.exceptions import JobRunnerException
 from bgjobs.retry import RetryDelay, RetryPolicy
 
 Kind = Literal[
@@ -69,4 +70,13 @@ class Outcome:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Outcome:
-        return cls(**data)
+        """What a job's process reported. The job's own code may have written to our channel: what is no
+        outcome is a failure."""
+        try:
+            outcome = cls(**data)
+            if outcome.kind in get_args(Kind):
+                return outcome
+        except TypeError:
+            pass
+        message = "the process of the job reported something that is no outcome"
+        return cls("failed", exception_type=JobRunnerException.__name__, exception_message=message)

@@ -10,7 +10,11 @@ from bgjobs.exceptions import InvalidParameters
 
 def checked_result(value: Any) -> Any:
     """``value`` if it can be kept as a result: JSON, up to 64 KiB. Raises :class:`InvalidParameters`."""
-    checked_parameters([value])
+    try:
+        checked_parameters([value])
+    except InvalidParameters as refusal:
+        place = refusal.path.removeprefix("parameters").removeprefix("[0]")
+        raise InvalidParameters(refusal.reason, path=f"result{place}") from None
     return value
 
 

@@ -52,18 +52,17 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     for name, columns, status in (
-        ("ix_background_jobs_due", ["priority", "scheduled_at", "id"], "pending"),
+        ("ix_background_jobs_due", ["status", "priority", "scheduled_at", "id"], "pending"),
         ("ix_background_jobs_running", ["id"], "running"),
     ):
         where = sa.text(f"status = '{status}'")
         op.create_index(name, "background_jobs", columns, sqlite_where=where, postgresql_where=where)
     op.create_index("ix_background_jobs_status", "background_jobs", ["status", "id"])
 
-    job = sa.ForeignKey("background_jobs.id", ondelete="CASCADE")
     op.create_table(
         "job_logs",
         sa.Column("id", _id, primary_key=True),
-        sa.Column("background_job_id", _id, job, nullable=False),
+        sa.Column("background_job_id", _id, _of_a_job(), nullable=False),
         sa.Column("type", sa.String(16), nullable=False),
         sa.Column("message", sa.Text, nullable=False),
         sa.Column("created_at", _time, nullable=False),
@@ -75,7 +74,7 @@ def upgrade() -> None:
     op.create_table(
         "job_attempts",
         sa.Column("id", _id, primary_key=True),
-        sa.Column("background_job_id", _id, job.copy(), nullable=False),
+        sa.Column("background_job_id", _id, _of_a_job(), nullable=False),
         sa.Column("number", sa.Integer, nullable=False),
         sa.Column("execution_token", sa.String(32), nullable=False),
         sa.Column("pid", sa.Integer),
@@ -100,6 +99,10 @@ def upgrade() -> None:
         sa.Column("value", sa.Text, nullable=False),
     )
     _create_log_search()
+
+
+def _of_a_job() -> sa.ForeignKey:
+    return sa.ForeignKey("background_jobs.id", ondelete="CASCADE")
 
 
 def _create_log_search() -> None:
