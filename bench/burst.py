@@ -101,7 +101,8 @@ def dispatch_alone(app) -> list[float]:  # type: ignore[no-untyped-def]
 
 
 def start_latency(folder: str) -> float:
-    """Milliseconds from the call of ``run_background_job`` to the first line of the method, on an idle supervisor."""
+    """Milliseconds from the call of ``run_background_job`` to the first line of the method, with an idle
+    supervisor."""
     path = os.path.join(folder, "moment")
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)

@@ -15,7 +15,6 @@ from live import ARGUMENTS, NONE_FOUND, WATCHED, Errors, LiveSite, Server, chrom
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from bgjobs import BackgroundJobs
-from bgjobs.database import Database
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,15 +32,6 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
         yield browser
         browser.close()
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("empty") / "app.db"
-    database = Database(f"sqlite:///{path}")
-    database.migrate()
-    database.dispose()
-    return path
 
 
 @pytest.fixture(scope="session")

@@ -14,17 +14,6 @@ from jinja2 import FileSystemBytecodeCache
 from sites import Site
 
 from bgjobs import BackgroundJobs
-from bgjobs.database import Database
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with our tables and nothing in them, to be copied: making them takes a tenth of a second."""
-    path = tmp_path_factory.mktemp("empty") / "app.db"
-    database = Database(f"sqlite:///{path}")
-    database.migrate()
-    database.dispose()
-    return path
 
 
 @pytest.fixture(scope="session")

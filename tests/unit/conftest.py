@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,7 +18,6 @@ from sqlalchemy import Row, event
 
 from bgjobs import BackgroundJobs, JobHandle, run_background_job
 from bgjobs.app_state import AppState, app_state
-from bgjobs.database import Database
 from bgjobs.lookups import job_row
 
 settings.register_profile(
@@ -83,16 +80,6 @@ class Site:
 MakeSite = Callable[..., Site]
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with our tables and nothing in them: copying it is quicker than making the tables each time."""
-    path = tmp_path_factory.mktemp("empty") / "app.db"
-    database = Database(f"sqlite:///{path}")
-    database.migrate()
-    database.dispose()
-    return path
-
-
 @pytest.fixture(scope="module")
 def make_site(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[MakeSite]:
     """A function that makes applications. Jobs run inline unless BGJOBS_BACKEND says "local"; then they stay
@@ -125,17 +112,3 @@ def make_site(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) ->
 
 def _without_waiting_for_the_disk(connection: Any, record: Any) -> None:
     connection.execute("PRAGMA synchronous=OFF").close()
-
-
-@pytest.fixture
-def until() -> Callable[..., Any]:
-    """Wait until a condition is true and return what it was; fail when it does not become so in time."""
-
-    def wait(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-        deadline = time.monotonic() + seconds
-        while not (value := condition()):
-            assert time.monotonic() < deadline, "the condition did not become true in time"
-            os.sched_yield()
-        return value
-
-    return wait

@@ -1,0 +1,46 @@
+"""What every suite shares."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bgjobs.database import Database
+
+BROWSER_TESTS = Path(__file__).parent / "browser"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Playwright leaves an event loop in the main thread until its fixture ends, and asyncio.run() refuses to
+    # work beside it. What takes longest comes last, too.
+    items.sort(key=lambda item: BROWSER_TESTS in item.path.parents)
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with our tables and nothing in them, to be copied: making them takes a tenth of a second."""
+    path = tmp_path_factory.mktemp("empty") / "app.db"
+    database = Database(f"sqlite:///{path}")
+    database.migrate()
+    database.dispose()
+    return path
+
+
+@pytest.fixture
+def until() -> Callable[..., Any]:
+    """Wait until a condition is true and return what it was; fail when it does not become so in time."""
+
+    def wait(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (value := condition()):
+            assert time.monotonic() < deadline, "the condition did not become true in time"
+            os.sched_yield()
+        return value
+
+    return wait
