@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import time
 from datetime import UTC, datetime
 
@@ -98,7 +99,7 @@ class Ledger:
             try:
                 with self._store.changing() as changes:
                     changes.finish([(job, outcome)])
-            except (StatementError, ValueError, TypeError, OverflowError) as error:
+            except (StatementError, sqlite3.Error, ValueError, TypeError, OverflowError) as error:
                 message = f"the outcome could not be stored: {type(error).__name__}"
                 self._outcomes[token] = (
                     job,
