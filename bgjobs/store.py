@@ -106,11 +106,16 @@ class Changes:
         self.entries: list[LogEntry] = []
         self._unwritten: list[LogEntry] = []
 
-    def enqueue(self, job: NewJob, *, max_pending: int | None = None, now: datetime | None = None) -> int:
-        """Insert a pending job and return its id. Raises :class:`QueueFull`."""
+    def enqueue_all(
+        self, new: Sequence[NewJob], *, max_pending: int | None = None, now: datetime | None = None
+    ) -> list[int]:
+        """Insert pending jobs and return their ids. Raises :class:`QueueFull`."""
         if max_pending is not None:
-            self._refuse_when_full(max_pending)
+            self._refuse_when_full(max_pending, len(new))
         now = now or _now()
+        return [self._enqueue(job, now) for job in new]
+
+    def _enqueue(self, job: NewJob, now: datetime) -> int:
         values = {
             "class_name": job.class_name,
             "method_name": job.method_name,
@@ -318,9 +323,10 @@ class Changes:
     def _masked(self, job: Execution, text: str) -> str:
         return self.redactor.text(text, self.redactor.secrets(job.parameters))
 
-    def _refuse_when_full(self, limit: int) -> None:
-        full = select(jobs.c.id).where(jobs.c.status == PENDING).offset(limit - 1).limit(1)
-        if self.connection.scalar(full) is not None:
+    def _refuse_when_full(self, limit: int, coming: int) -> None:
+        most = limit - coming  # that may be pending already
+        full = select(jobs.c.id).where(jobs.c.status == PENDING).offset(max(0, most)).limit(1)
+        if most < 0 or self.connection.scalar(full) is not None:
             raise QueueFull(limit)
 
 

@@ -48,7 +48,7 @@ def store(tmp_path, empty_database):
 
 def enqueue(store, max_pending=None, **changes):
     with store.changing() as changes_:
-        return changes_.enqueue(a_job(**changes), max_pending=max_pending, now=NOW)
+        return changes_.enqueue_all([a_job(**changes)], max_pending=max_pending, now=NOW)[0]
 
 
 def claim(store, most=1, now=NOW, **options):
@@ -110,7 +110,7 @@ def test_nothing_is_stored_or_logged_when_the_transaction_fails(store, tmp_path)
     enqueue(store)
     before = (tmp_path / "logs" / "background_jobs.log").read_text()
     with pytest.raises(ZeroDivisionError), store.changing() as changes:
-        changes.enqueue(a_job())
+        changes.enqueue_all([a_job()])
         raise ZeroDivisionError
     with store.database.reading() as connection:
         assert lookups.counts(connection)["pending"] == 1
