@@ -84,8 +84,9 @@ class Ledger:
         Returns the executions for ``seats``, in their order. Nothing was changed if it raises.
         """
         with self._store.changing() as changes:
-            changes.finish(self._outcomes.values())
+            # First what a job said, then how it ended: the row takes no progress of a job that is not running.
             self._write_words(changes)
+            changes.finish(self._outcomes.values())
             cancelled = self._newly_cancelled(changes) if look_for_cancellations else []
             claimed = _claim(changes, seats) if seats else []
         self._close_written()
