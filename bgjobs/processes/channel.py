@@ -7,6 +7,7 @@ whatever killed it: that is what makes the channel the sign of life.
 from __future__ import annotations
 
 import json
+import os
 import select
 import socket
 import threading
@@ -93,8 +94,11 @@ class Channel:
         return self._descriptors.popleft()
 
     def close(self) -> None:
+        """Close this end, and the descriptors that came over it and were not taken."""
         self.closed = True
         self._socket.close()
+        while self._descriptors:
+            os.close(self._descriptors.popleft())
 
     def _send_some(self, data: bytes) -> int:
         try:
