@@ -71,7 +71,7 @@ class Channel:
     def receive(self) -> Message | None:
         """The next message, waiting for it; None when the other side is gone."""
         while not self._messages:
-            if self.closed or not self._read(wait=True):
+            if not self._read(wait=True):
                 return None
         return self._messages.popleft()
 
@@ -82,8 +82,11 @@ class Channel:
         return self.receive()
 
     def received(self) -> list[Message]:
-        """The messages that are there, without waiting. ``closed`` tells whether more can come."""
-        while not self.closed and self._read(wait=False):
+        """The messages that are there, without waiting. ``closed`` tells whether more can come.
+
+        That nothing can be sent any more is no reason not to read what the other side said before it left.
+        """
+        while self._read(wait=False):
             pass
         messages = list(self._messages)
         self._messages.clear()

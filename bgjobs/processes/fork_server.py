@@ -135,7 +135,9 @@ class _Server:
             self._reap()
             for message in self._channel.received():
                 self._obey(message)
-        if not self._retired:
+        # The farewell may have come while the application was loading, and nobody was there to be told of it.
+        farewell = any("retire" in message for message in self._channel.received())
+        if not (self._retired or farewell):
             self._starter.orphaned()
         os._exit(0)
 
