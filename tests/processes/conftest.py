@@ -23,7 +23,7 @@ KILL_GRACE = 0.5
 
 
 @contextmanager
-def _real_site(folder: Path, database: Path, settings: dict[str, Any]) -> Iterator[RealSite]:
+def real_site(folder: Path, database: Path, settings: dict[str, Any]) -> Iterator[RealSite]:
     before = set(descriptors())
     given = {"idle_timeout": IDLE_TIMEOUT, "kill_grace": KILL_GRACE, "processes": 4, **settings}
     site = RealSite(folder, database, given)
@@ -48,7 +48,7 @@ def make_site(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) ->
     with ExitStack() as stack:
 
         def make(**settings: Any) -> RealSite:
-            site = stack.enter_context(_real_site(tmp_path_factory.mktemp("site"), empty_database, settings))
+            site = stack.enter_context(real_site(tmp_path_factory.mktemp("site"), empty_database, settings))
             sites.append(site)
             return site
 
@@ -59,7 +59,7 @@ def make_site(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) ->
 
 @pytest.fixture(scope="module")
 def site_of_the_module(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[RealSite]:
-    with _real_site(tmp_path_factory.mktemp("site"), empty_database, {}) as site:
+    with real_site(tmp_path_factory.mktemp("site"), empty_database, {}) as site:
         yield site
 
 

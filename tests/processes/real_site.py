@@ -157,9 +157,9 @@ class RealSite:
         """Dispatch a job and wait until it has ended; its row."""
         return self.wait(self.dispatch(what, parameters, **options), seconds=seconds)[0]
 
-    def until_noted(self, job: JobHandle, what: str = "start", count: int = 1) -> Event:
+    def until_noted(self, job: JobHandle, what: str = "start", count: int = 1, seconds: float = PATIENCE) -> Event:
         """Wait until a job wrote such a line for the ``count``-th time; the last one."""
-        return until(lambda: self.events(job.id, what)[count - 1 :], what=f"job {job} noted {what}")[-1]
+        return until(lambda: self.events(job.id, what)[count - 1 :], seconds, what=f"job {job} noted {what}")[-1]
 
     def until_ended_badly(self, job: JobHandle, number: int = 1) -> Any:
         """Wait until an attempt of the job is on record as ended; it."""
@@ -190,6 +190,36 @@ class RealSite:
         status = until(described, what="a supervisor with a fork server")
         assert status is not None
         return status
+
+    def until_told(self, condition: Callable[[SupervisorStatus], bool]) -> SupervisorStatus:
+        """Wait until the supervisor says of itself what the condition asks for."""
+
+        def told() -> SupervisorStatus | None:
+            status = self.supervisor
+            return status if status is not None and condition(status) else None
+
+        status = until(told, what="the supervisor says so")
+        assert status is not None
+        return status
+
+    def until_supervised_after(self, job: JobHandle) -> SupervisorStatus:
+        """Wait until a job has ended; the supervisor that is at work then."""
+        self.wait(job)
+        return self.until_supervised()
+
+    def until_spares_are_ready(self, count: int) -> None:
+        """Wait until so many processes wait for a job: they have the application loaded and the channel only."""
+
+        def ready() -> bool:
+            # What a process has loaded shows in its memory: an interpreter alone has a tenth of that.
+            jobs = [item for item in self.processes() if "job_process" in " ".join(item.cmdline())]
+            idle = [item for item in jobs if item.pid not in self._pids_of_running()]
+            return sum(item.cpu_times().user > 0.2 and _waits(item.pid) for item in idle) >= count
+
+        until(ready, what=f"{count} processes wait for a job")
+
+    def _pids_of_running(self) -> set[int]:
+        return {pid for (pid,) in self.query("SELECT pid FROM background_jobs WHERE status = 'running'")}
 
     def processes(self) -> list[psutil.Process]:
         return processes_of(self.folder)
@@ -238,8 +268,8 @@ class RealSite:
         unfinished = {row.id for row in rows if row.status in ("pending", "running")} - self.expected_unfinished
         events = [event for event in self.events() if event.job > self._checked_up_to]
         found = list(faults(events, rows, [a for a in attempts if a.background_job_id > self._checked_up_to]))
-        assert not found
-        assert not unfinished, "these jobs neither ended nor failed"
+        assert not found, "\n".join(found)
+        assert not unfinished, f"these jobs neither ended nor failed: {unfinished}"
         self._checked_up_to = max((row.id for row in rows), default=self._checked_up_to)
 
     def close(self) -> None:
@@ -250,6 +280,16 @@ class RealSite:
         sys.path.remove(str(self.folder))
         for name in [name for name in sys.modules if name.partition(".")[0] == self.name]:
             del sys.modules[name]
+
+
+def _waits(pid: int) -> bool:
+    """Whether a process sleeps on a socket, as one does that waits for a message."""
+    with suppress(OSError):
+        return (
+            "recv" in Path(f"/proc/{pid}/wchan").read_text()
+            or "unix_stream" in Path(f"/proc/{pid}/wchan").read_text()
+        )
+    return False
 
 
 def died_within(pids: Iterable[int], seconds: float) -> bool:

@@ -35,12 +35,31 @@ class Plain:
             wait_for_gate(gate)
             return gate
 
+    def hold_with(self, gate: str, password: str, note: str) -> None:
+        with witness():
+            wait_for_gate(gate)
+
     def say(self, words: str) -> None:
         """Print, in the three ways there are."""
         with witness():
             print(words, "printed")
             os.write(2, f"{words} written\n".encode())
             subprocess.run([sys.executable, "-S", "-c", f"print({words!r}, 'by a subprocess')"], check=True)
+
+    def answer(self) -> str:
+        """Which code is this?"""
+        return "old"
+
+    def last(self, seconds: float) -> None:
+        with witness():
+            time.sleep(seconds)
+
+    def print_until(self, gate: str) -> None:
+        with witness():
+            for _ in range(1024):
+                os.write(1, b"x" * 1023 + b"\n")
+            note("printed")
+            wait_for_gate(gate)
 
     def print_much(self, megabytes: int) -> None:
         with witness():
