@@ -84,7 +84,7 @@ def _from_command_line() -> str | None:
 def _variables_holding(app: Flask) -> list[str]:
     found = []
     for name, module in list(sys.modules.items()):
-        if isinstance(module, ModuleType) and name.partition(".")[0] not in _NOT_THE_USERS and _has_file(module):
+        if isinstance(module, ModuleType) and _is_the_users(module, name):
             attributes = [key for key, value in list(vars(module).items()) if value is app]
             found += [f"{_importable(module)}:{attribute}" for attribute in attributes]
     return found
@@ -97,8 +97,7 @@ def _factory(frame: FrameType | None) -> str | None:
         function = frame.f_globals.get(frame.f_code.co_name)
         if (
             module is not None
-            and _has_file(module)
-            and module.__name__.partition(".")[0] not in _NOT_THE_USERS
+            and _is_the_users(module, module.__name__)
             and isinstance(function, FunctionType)
             and inspect.unwrap(function).__code__ is frame.f_code
             and not _DOES_MORE.match(function.__name__)
@@ -109,6 +108,12 @@ def _factory(frame: FrameType | None) -> str | None:
     return None
 
 
+def _is_the_users(module: ModuleType, name: str) -> bool:
+    """Whether a module is the user's, and another process could load it: what was typed in could not."""
+    typed = name == "__main__" and module.__spec__ is None and getattr(module, "__file__", None) is None
+    return name.partition(".")[0] not in _NOT_THE_USERS and not typed
+
+
 def _takes_nothing(function: FunctionType) -> bool:
     optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return all(
@@ -117,16 +122,10 @@ def _takes_nothing(function: FunctionType) -> bool:
     )
 
 
-def _has_file(module: ModuleType) -> bool:
-    """Whether another process can load it. What was typed into an interpreter, or given with ``-c``, is gone
-    with it."""
-    return module.__name__ != "__main__" or bool(module.__spec__ or getattr(module, "__file__", None))
-
-
 def _importable(module: ModuleType) -> str:
     """The name another process can import: for the script that was started, its file."""
     if module.__name__ != "__main__":
         return module.__name__
     if module.__spec__ is not None:  # python -m pkg.app
         return module.__spec__.name
-    return os.path.abspath(module.__file__ or "__main__")
+    return os.path.abspath(str(module.__file__))

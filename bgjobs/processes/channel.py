@@ -80,7 +80,7 @@ class Channel:
     def receive(self) -> Message | None:
         """The next message, waiting for it; None when the other side is gone."""
         while not self._messages:
-            if self.closed or not self._read(0):
+            if not self._read(0):
                 return None
         return self._messages.popleft()
 
@@ -91,8 +91,11 @@ class Channel:
         return self.receive()
 
     def received(self) -> list[Message]:
-        """The messages that are there, without waiting. ``closed`` tells whether more can come."""
-        while not self.closed and self._read(_NO_WAIT) == _CHUNK:
+        """The messages that are there, without waiting. ``closed`` tells whether more can come.
+
+        That nothing can be sent any more is no reason not to read what the other side said before it left.
+        """
+        while self._read(_NO_WAIT) == _CHUNK:
             pass
         messages = list(self._messages)
         self._messages.clear()
@@ -103,7 +106,7 @@ class Channel:
         return self._descriptors.popleft()
 
     def close(self) -> None:
-        """Close this end, and the descriptors that came and that nobody took."""
+        """Close this end, and the descriptors that came over it and were not taken."""
         self.closed = True
         self._socket.close()
         while self._descriptors:

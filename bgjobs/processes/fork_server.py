@@ -28,6 +28,7 @@ from bgjobs.processes.app_loader import (
 )
 from bgjobs.processes.channel import Channel, Message
 from bgjobs.processes.job_process import STOP_SIGNALS, JobProcessConfig, prepare_to_be_forked, serve, set_title
+from bgjobs.processes.orphans import become_parent_of_orphans, children
 from bgjobs.processes.wakeup import Wakeup
 from bgjobs.runner.custom_background_job_runner import RSS_UNIT
 
@@ -134,18 +135,23 @@ class _Server:
         self._channel = channel
         self._starter = starter
         self._slots: dict[int, int] = {}  # by pid
+        self._spared: set[int] = set()  # what completed jobs have left behind on purpose
+        self._condemned: set[int] = set()
         self._retired = False
         self._wakeup = Wakeup()
 
     def run(self) -> NoReturn:
         """Obey the supervisor until it says farewell or is gone. Children that still run go on."""
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        become_parent_of_orphans()
         while not self._channel.closed and not (self._retired and not self._slots):
             select.select([self._channel.fileno(), self._wakeup.fileno()], [], [])
             self._reap()
             for message in self._channel.received():
                 self._obey(message)
-        if not self._retired:
+        # The farewell may have come while the application was loading, and nobody was there to be told of it.
+        farewell = any("retire" in message for message in self._channel.received())
+        if not (self._retired or farewell):
             self._starter.orphaned()
         os._exit(0)
 
@@ -171,19 +177,34 @@ class _Server:
         self._wakeup.close()
 
     def _reap(self) -> None:
-        """Report every child that ended. One that ended badly leaves no process of its group behind."""
+        """Report every job process that ended. One that ended badly leaves nothing behind that it started."""
         self._wakeup.drain()
         exited = []
         while (ended := _next_ended_child()) is not None:
-            slot = self._slots.pop(ended.si_pid, None)
-            if slot is not None and (ended.si_code != os.CLD_EXITED or ended.si_status != 0):
-                _kill_group(ended.si_pid)
-            _, status, usage = os.wait4(ended.si_pid, 0)
+            pid = ended.si_pid
+            slot = self._slots.pop(pid, None)
+            good = slot is not None and ended.si_code == os.CLD_EXITED and ended.si_status == 0
+            if slot is not None and not good:
+                _kill_group(pid)
+            self._see_to_orphans(spare=good or (slot is None and pid not in self._condemned))
+            self._spared.discard(pid)
+            self._condemned.discard(pid)
+            _, status, usage = os.wait4(pid, 0)
             if slot is not None:
                 cpu_seconds = usage.ru_utime + usage.ru_stime
                 exited.append((slot, os.waitstatus_to_exitcode(status), usage.ru_maxrss * RSS_UNIT, cpu_seconds))
         if exited:
             self._channel.send({"exited": exited})
+
+    def _see_to_orphans(self, *, spare: bool) -> None:
+        """The children that are new and were not started here are those of the process that just ended."""
+        orphans = children() - self._slots.keys() - self._spared - self._condemned
+        if spare:
+            self._spared |= orphans
+            return
+        self._condemned |= orphans
+        for pid in orphans:
+            os.kill(pid, signal.SIGKILL)  # not reaped yet, so the pid is nobody else's
 
 
 def _next_ended_child() -> os.waitid_result | None:

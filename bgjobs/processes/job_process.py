@@ -19,6 +19,7 @@ from bgjobs.exceptions import BackendUnavailable
 from bgjobs.output import open_output, remove_if_empty
 from bgjobs.processes.app_loader import Expected, load_app
 from bgjobs.processes.channel import Channel, Message
+from bgjobs.processes.orphans import become_parent_of_orphans
 from bgjobs.role import become
 from bgjobs.runner.current_job import interrupt_current_job
 from bgjobs.runner.custom_background_job_runner import resource_usage
@@ -79,6 +80,8 @@ def serve(channel: Channel, state: AppState, config: JobProcessConfig) -> NoRetu
     status = 1
     try:
         become("job")
+        set_title("bgjobs: job")
+        become_parent_of_orphans()  # as long as the job lives, all that it started can be found below it
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         for function in state.after_fork:
             function()
@@ -99,6 +102,10 @@ def prepare_to_be_forked() -> None:
     # a job process takes SIGTERM as the request to stop, and the others as anybody does.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     signal.signal(signal.SIGTERM, lambda number, frame: interrupt_current_job())
+    # The supervisor ignores SIGHUP, and a shell may have had others ignored: that goes on over every exec.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write(_OOM_SCORE)

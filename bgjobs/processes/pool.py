@@ -269,8 +269,10 @@ class Pool:
         process.channel.send({"leave": True})
 
     def _retire_server(self, server: Server) -> None:
-        for process in self.idle:
-            if process.server is server:
+        for process in self._processes.values():
+            # Also one that is not ready yet: it reads the farewell when it is. Without one it would take our
+            # end for an accident, and start the supervisor that was just told to stop.
+            if process.server is server and not process.busy:
                 self._dismiss(process)
         server.retire()
         if server not in self._retired:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import StatementError
 
 from bgjobs import lookups
+from bgjobs.models import PENDING
 from bgjobs.output import read_tail, trim
 from bgjobs.processes.channel import Message
 from bgjobs.processes.pool import Ended, Pool, Process
@@ -36,6 +37,7 @@ class Ledger:
         self._words: list[tuple[Execution, Message]] = []  # progress and logs, to be written
         self.running: dict[str, RunningJob] = {}  # by execution token
         self.stopping = False
+        self.put_back = False  # whether the last transaction made a job pending again
 
     @property
     def has_unwritten(self) -> bool:
@@ -84,11 +86,12 @@ class Ledger:
         Returns the executions for ``seats``, in their order. Nothing was changed if it raises.
         """
         with self._store.changing() as changes:
-            # First what a job said, then how it ended: the row takes no progress of a job that is not running.
+            # The words first: they were said before, and nothing is noted of a job that has ended.
             self._write_words(changes)
-            changes.finish(self._outcomes.values())
+            statuses = changes.finish(self._outcomes.values())
             cancelled = self._newly_cancelled(changes) if look_for_cancellations else []
             claimed = _claim(changes, seats) if seats else []
+        self.put_back = PENDING in statuses.values()
         self._close_written()
         for running in cancelled:
             running.stop("cancel", self._kill_grace)

@@ -23,25 +23,32 @@ _EXTRA_PATIENCE = 5.0
 def main(descriptor: int) -> NoReturn:
     """Read the order from standard input, become the supervisor if there is none, and see to the jobs."""
     order = json.load(sys.stdin)
-    launch_lock = FileLock.inherited("", order.pop("launch_lock"))
+    held = order.pop("launch_lock")
     config = SupervisorConfig.from_json(order)
+    launch_lock = FileLock.inherited(config.state_folder.launch_lock, held)
     become("supervisor")
     os.umask(0o077)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     console.setLevel(logging.WARNING)  # what happens to jobs stands in the log files
-    lock = lock_when_free(config)
+    lock = lock_when_free(config, launch_lock)
     if lock is None:
         sys.exit(0)
     sys.exit(Supervisor(config, lock, on_listening=launch_lock.release).run())
 
 
-def lock_when_free(config: SupervisorConfig) -> FileLock | None:
+def lock_when_free(config: SupervisorConfig, launch_lock: FileLock) -> FileLock | None:
     """The supervisor's lock; None when another supervisor has it and answers its doorbell."""
     lock = FileLock(config.state_folder.lock)
     deadline = time.monotonic() + config.kill_grace + _EXTRA_PATIENCE
     while not lock.acquire():
-        if ring(config.folder) or time.monotonic() > deadline:
+        if time.monotonic() > deadline:
             return None
+        if ring(config.folder):
+            # Whoever found nobody at the door while we held the launch lock went away and relies on us. So we
+            # leave only when somebody answers after we let go of it, or when the next one has taken it.
+            launch_lock.release()
+            if ring(config.folder) or not launch_lock.acquire():
+                return None
         time.sleep(0.01)
     return lock

@@ -1,0 +1,98 @@
+"""A fresh interpreter for each job: the start method of systems, and applications, that cannot fork."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from conftest import real_site
+from real_site import MakeSite, RealSite, died_within, moment_of
+from waiting import monotonic, until
+
+
+@pytest.fixture(scope="module")
+def spawning_site(tmp_path_factory: pytest.TempPathFactory, empty_database) -> Iterator[RealSite]:  # type: ignore[no-untyped-def]
+    settings = {"start_method": "spawn", "processes": 2}
+    with real_site(tmp_path_factory.mktemp("spawn"), empty_database, settings) as site:
+        yield site
+
+
+@pytest.fixture
+def spawning(spawning_site: RealSite) -> Iterator[RealSite]:
+    yield spawning_site
+    spawning_site.check()
+
+
+def test_success_and_retry(spawning: RealSite) -> None:
+    rows = spawning.wait(spawning.dispatch("Plain.tell"), spawning.dispatch("Plain.flaky", {"failures": 1}))
+    assert [(row.status, row.retry_count) for row in rows] == [("completed", 0), ("completed", 1)]
+    assert rows[0].result == {"id": rows[0].id, "retry": 0, "role": "job"}
+    assert spawning.until_supervised().start_method == "spawn"
+
+
+def test_kill_9(spawning: RealSite) -> None:
+    job = spawning.dispatch("Plain.hold", {"gate": "kill"})
+    pid = spawning.until_noted(job).pid
+    killed_at = monotonic()
+    spawning.kill(pid)
+    attempt = spawning.until_ended_badly(job)
+    assert moment_of(attempt.ended_at) - killed_at <= 1
+    assert "SIGKILL" in attempt.exception_message
+    spawning.open_gate("kill")
+    (row,) = spawning.wait(job)
+    assert (row.status, row.retry_count) == ("completed", 1)
+
+
+@pytest.mark.parametrize("method", ["by_spinning", "by_hanging_deaf"])
+def test_cancel(spawning: RealSite, method: str) -> None:
+    job = spawning.dispatch(f"Crash.{method}")
+    pid = spawning.until_noted(job).pid
+    job.cancel()
+    assert spawning.wait(job)[0].status == "cancelled"
+    assert died_within([pid], 5)
+
+
+def test_a_job_has_its_own_descriptors_and_no_others(spawning: RealSite) -> None:
+    seen = spawning.run("Plain.look_around").result
+    links = {number: link for number, link in seen["descriptors"].items() if "/locks/" not in link}
+    assert len([link for link in links.values() if link.startswith("socket:")]) == 1
+    assert len(links) == 4
+    assert seen["session"]
+    assert seen["blocked"] == []
+    assert seen["core"] == [0, 0]
+    assert not any(key.startswith("BGJOBS_") for key in seen["environment"])
+
+
+def test_a_job_does_not_wait_for_the_imports(spawning: RealSite) -> None:
+    """Interpreters are started ahead, and have loaded the application when a job comes."""
+    spawning.run("Plain.nothing")
+
+    def waiting() -> bool:
+        titles = [" ".join(process.cmdline()) for process in spawning.processes()]
+        return sum("job_process" in title for title in titles) >= 2
+
+    until(waiting, what="two interpreters are started ahead")
+    took = []
+    for _ in range(3):
+        spawning.until_spares_are_ready(2)
+        asked_at = monotonic()
+        row = spawning.run("Plain.nothing")
+        took.append(spawning.events(row.id, "start")[0].moment - asked_at)
+    # The imports take half a second of processor time; a tenth of that is plenty for the rest.
+    assert min(took) < 0.25
+
+
+def test_the_work_goes_on_when_the_supervisor_is_killed(make_site: MakeSite) -> None:
+    site = make_site(start_method="spawn", processes=2)
+    running = site.dispatch("Plain.hold", {"gate": "on"})
+    site.until_noted(running)
+    supervisor = site.until_supervised().pid
+    site.until_spares_are_ready(1)
+    waiting = site.dispatch("Plain.nothing", delay=0.2)
+    killed_at = monotonic()
+    site.kill(supervisor)
+    started = site.until_noted(waiting)
+    assert started.moment - killed_at <= 3 + 3  # and the interpreter's own start
+    site.open_gate("on")
+    rows = site.wait(running, waiting)
+    assert {(row.status, row.attempt) for row in rows} == {("completed", 1)}
