@@ -261,8 +261,10 @@ class Pool:
         process.channel.send({"leave": True})
 
     def _retire_server(self, server: Server) -> None:
-        for process in self.idle:
-            if process.server is server:
+        # Those that are not ready yet, too: they would run old code, or, when their supervisor has left, take
+        # the end of the channel for its death and start another one.
+        for process in self._processes.values():
+            if process.server is server and not process.busy:
                 self._dismiss(process)
         server.retire()
         if server not in self._retired:
