@@ -83,8 +83,9 @@ class Ledger:
         Returns the executions for ``seats``, in their order. Nothing was changed if it raises.
         """
         with self._store.changing() as changes:
-            changes.finish(self._outcomes.values())
+            # The words first: they were said before, and nothing is noted of a job that has ended.
             self._write_words(changes)
+            changes.finish(self._outcomes.values())
             cancelled = self._newly_cancelled(changes) if look_for_cancellations else []
             claimed = _claim(changes, seats) if seats else []
         self._close_written()
