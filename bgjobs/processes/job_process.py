@@ -99,6 +99,10 @@ def prepare_to_be_forked() -> None:
     # a job process takes SIGTERM as the request to stop, and the others as anybody does.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     signal.signal(signal.SIGTERM, lambda number, frame: interrupt_current_job())
+    # The supervisor ignores SIGHUP, and a shell may have had others ignored: that goes on over every exec.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write(_OOM_SCORE)
