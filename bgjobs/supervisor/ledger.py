@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import StatementError
 
 from bgjobs import lookups
+from bgjobs.models import PENDING
 from bgjobs.output import read_tail, trim
 from bgjobs.processes.channel import Message
 from bgjobs.processes.pool import Ended, Pool, Process
@@ -35,6 +36,7 @@ class Ledger:
         self._words: list[tuple[Execution, Message]] = []  # progress and logs, to be written
         self.running: dict[str, RunningJob] = {}  # by execution token
         self.stopping = False
+        self.put_back = False  # whether the last transaction made a job pending again
 
     @property
     def has_unwritten(self) -> bool:
@@ -85,9 +87,10 @@ class Ledger:
         with self._store.changing() as changes:
             # The words first: they were said before, and nothing is noted of a job that has ended.
             self._write_words(changes)
-            changes.finish(self._outcomes.values())
+            statuses = changes.finish(self._outcomes.values())
             cancelled = self._newly_cancelled(changes) if look_for_cancellations else []
             claimed = _claim(changes, seats) if seats else []
+        self.put_back = PENDING in statuses.values()
         self._close_written()
         for running in cancelled:
             running.stop("cancel", self._kill_grace)

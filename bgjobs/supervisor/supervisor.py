@@ -163,6 +163,8 @@ class Supervisor:
         if len(claimed) < len(seats):  # nothing more is due; when will the next be?
             self._may_be_due = False
             self._look_at = time.monotonic()
+        elif self._ledger.put_back:  # for a retry nobody rings
+            self._look_at = time.monotonic()
 
     def _tidy_if_due(self) -> None:
         now = time.monotonic()
