@@ -4,7 +4,8 @@ from bgjobs.custom_logger import CustomLogger
 from bgjobs.example_job import ExampleJob
 from bgjobs.exceptions import JobRunnerException
 from bgjobs.extension import BackgroundJobs
-from bgjobs.helper import JobHandle, run_background_job
+from bgjobs.handle import JobHandle
+from bgjobs.helper import run_background_job, run_background_jobs
 from bgjobs.models import BackgroundJob, JobAttempt, JobLog
 from bgjobs.role import role
 from bgjobs.runner.current_job import current_job
@@ -23,4 +24,5 @@ __all__ = [
     "current_job",
     "role",
     "run_background_job",
+    "run_background_jobs",
 ]

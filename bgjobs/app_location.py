@@ -84,7 +84,7 @@ def _from_command_line() -> str | None:
 def _variables_holding(app: Flask) -> list[str]:
     found = []
     for name, module in list(sys.modules.items()):
-        if isinstance(module, ModuleType) and name.partition(".")[0] not in _NOT_THE_USERS:
+        if isinstance(module, ModuleType) and name.partition(".")[0] not in _NOT_THE_USERS and _has_file(module):
             attributes = [key for key, value in list(vars(module).items()) if value is app]
             found += [f"{_importable(module)}:{attribute}" for attribute in attributes]
     return found
@@ -97,6 +97,7 @@ def _factory(frame: FrameType | None) -> str | None:
         function = frame.f_globals.get(frame.f_code.co_name)
         if (
             module is not None
+            and _has_file(module)
             and module.__name__.partition(".")[0] not in _NOT_THE_USERS
             and isinstance(function, FunctionType)
             and inspect.unwrap(function).__code__ is frame.f_code
@@ -114,6 +115,12 @@ def _takes_nothing(function: FunctionType) -> bool:
         parameter.default is not parameter.empty or parameter.kind in optional
         for parameter in inspect.signature(function).parameters.values()
     )
+
+
+def _has_file(module: ModuleType) -> bool:
+    """Whether another process can load it. What was typed into an interpreter, or given with ``-c``, is gone
+    with it."""
+    return module.__name__ != "__main__" or bool(module.__spec__ or getattr(module, "__file__", None))
 
 
 def _importable(module: ModuleType) -> str:

@@ -211,6 +211,9 @@ def public_name(job_class: type) -> str:
     return f"{module}.{job_class.__qualname__}"
 
 
+_compact_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def checked_parameters(parameters: Any) -> dict[str, Any] | list[Any]:
     """``parameters`` if it comes back from JSON unchanged; :class:`InvalidParameters` otherwise.
 
@@ -239,7 +242,7 @@ def checked_parameters(parameters: Any) -> dict[str, Any] | list[Any]:
         else:
             opened.pop()
             del way[-1:]
-    if len(json.dumps(parameters, ensure_ascii=False, separators=(",", ":")).encode()) > PARAMETERS_LIMIT:
+    if len(_compact_json(parameters).encode()) > PARAMETERS_LIMIT:
         raise _too_large()
     return parameters  # type: ignore[no-any-return]
 

@@ -18,7 +18,8 @@ from flask.cli import AppGroup, with_appcontext
 from bgjobs import lookups
 from bgjobs.app_state import AppState, app_state
 from bgjobs.exceptions import InvalidParameters, JobRunnerException
-from bgjobs.helper import JobHandle, run_background_job
+from bgjobs.handle import JobHandle
+from bgjobs.helper import run_background_job
 from bgjobs.models import COMPLETED, STATUSES, UNFINISHED
 from bgjobs.output import read_from
 from bgjobs.records import Record, job_with_story, newest_jobs, running_record

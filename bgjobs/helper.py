@@ -1,25 +1,23 @@
-"""``run_background_job``: the public call, and the handle it returns."""
+"""``run_background_job``: the public call, for one job and for many."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
-from bgjobs import lookups
 from bgjobs.app_state import AppState, app_state
 from bgjobs.custom_logger import console
-from bgjobs.exceptions import JobWaitTimeout
-from bgjobs.models import PENDING, UNFINISHED, JobLog
+from bgjobs.exceptions import InvalidParameters, JobRunnerException
+from bgjobs.handle import JobHandle
+from bgjobs.models import PENDING
 from bgjobs.options import Options, new_job
 from bgjobs.store import NewJob
 from bgjobs.transactional import enqueue_in_session, refuse_to_wait_for_oneself, tell
 
-_FIRST_LOOK, _LONGEST_LOOK = 0.005, 0.25
+_NAMED = ("class_name", "method_name", "parameters", "retry_count")
 
 
 def run_background_job(
@@ -67,6 +65,59 @@ def run_background_job(
     """
     state = app_state()
     options = Options(delay, run_at, queue, priority, max_retries, retry_delay, timeout)
+    job = _checked(state, class_name, method_name, parameters, retry_count, options)
+    return _enqueue(state, [job], session)[0]
+
+
+def run_background_jobs(
+    calls: Iterable[Mapping[str, Any] | Sequence[Any]], *, session: Session | scoped_session[Any] | None = None
+) -> list[JobHandle]:
+    """Dispatch many jobs in one transaction: all of them, or none where one is refused.
+
+    :param calls: for each job the arguments of :func:`run_background_job`, by name in a dict, such as
+        ``{"class_name": EmailNotification, "method_name": "send", "parameters": {"to": …}, "delay": 60}``, or
+        the first three or four in a tuple, such as ``(EmailNotification, "send", {"to": …})``.
+    :param session: as for :func:`run_background_job`, for all of them.
+
+    Returns the handles in the order of ``calls``. Raises what :func:`run_background_job` raises; the
+    ``calls[7]`` in the note of the error tells which call it was.
+    """
+    state = app_state()
+    jobs = []
+    for position, call in enumerate(calls):
+        try:
+            jobs.append(_checked(state, *_arguments(call)))
+        except JobRunnerException as refusal:
+            refusal.add_note(f"This was calls[{position}]; nothing was dispatched.")
+            raise
+    return _enqueue(state, jobs, session) if jobs else []
+
+
+def _arguments(call: Any) -> tuple[Any, Any, Any, Any, Options]:
+    """The arguments of one call of ``run_background_jobs``, as :func:`_checked` takes them."""
+    if isinstance(call, Mapping):
+        given = dict(call)
+        named = [given.pop(name, None) for name in _NAMED]
+        try:
+            options = Options(**given)
+        except TypeError:
+            raise InvalidParameters(
+                f"{', '.join(sorted(map(str, given)))[:200]}: not all of them are arguments of run_background_job",
+                path="calls",
+            ) from None
+        return named[0], named[1], named[2], 0 if named[3] is None else named[3], options
+    if isinstance(call, tuple | list) and 2 <= len(call) <= len(_NAMED):
+        class_name, method_name, parameters, retry_count = (
+            (*call, None, 0)[:4] if len(call) == 2 else (*call, 0)[:4]
+        )
+        return class_name, method_name, parameters, retry_count, Options()
+    raise InvalidParameters("each is a dict, or a tuple of class, method and parameters", path="calls")
+
+
+def _checked(
+    state: AppState, class_name: Any, method_name: Any, parameters: Any, retry_count: Any, options: Options
+) -> NewJob:
+    """The job to store. Everything that can be refused is refused here."""
     job = new_job(
         state.approval.call(class_name, method_name, parameters),
         retry_count,
@@ -85,81 +136,18 @@ def run_background_job(
             job.retry_count,
             job.retry_count,
         )
+    return job
+
+
+def _enqueue(
+    state: AppState, jobs: Sequence[NewJob], session: Session | scoped_session[Any] | None
+) -> list[JobHandle]:
     state.backend.prepare()
-    if session is not None:
-        return JobHandle(state, enqueue_in_session(state, session, job), PENDING, job.retry_count)
-    return JobHandle(state, _enqueue(state, job), PENDING, job.retry_count)
-
-
-def _enqueue(state: AppState, job: NewJob) -> int:
-    refuse_to_wait_for_oneself(state)
-    with state.store.changing() as changes:
-        job_id = changes.enqueue(job, max_pending=state.settings.max_pending)
-    tell(state.backend.dispatched, [job_id])
-    return job_id
-
-
-class JobHandle:
-    """A dispatched job: its values as they were last read. ``refresh()`` reads them anew."""
-
-    def __init__(
-        self,
-        state: AppState,
-        job_id: int,
-        status: str,
-        retry_count: int,
-        error_message: str | None = None,
-    ) -> None:
-        self._state = state
-        self.id = job_id
-        self.status = status
-        self.retry_count = retry_count
-        self.error_message = error_message
-
-    def __str__(self) -> str:
-        return str(self.id)
-
-    def __repr__(self) -> str:
-        return f"<JobHandle {self.id} {self.status}>"
-
-    def refresh(self) -> JobHandle:
-        """Read the job anew and return this handle. Raises :class:`~bgjobs.exceptions.JobNotFound`, also
-        while the transaction that stores the job is not committed."""
-        with self._state.store.database.reading() as connection:
-            row = lookups.job_row(connection, self.id)
-        self.status, self.retry_count, self.error_message = row.status, row.retry_count, row.error_message
-        return self
-
-    def wait(self, timeout: float | None = None) -> JobHandle:
-        """Wait until the job is completed, failed or cancelled, and return this handle, refreshed.
-
-        Raises :class:`~bgjobs.exceptions.JobWaitTimeout` after ``timeout`` seconds (None: never).
-        """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        pause = _FIRST_LOOK
-        while self.refresh().status in UNFINISHED:
-            left = pause if deadline is None else deadline - time.monotonic()
-            if left <= 0:
-                assert timeout is not None
-                raise JobWaitTimeout(self.id, self.status, timeout)
-            time.sleep(min(pause, left))
-            pause = min(pause * 1.5, _LONGEST_LOOK)
-        return self
-
-    def cancel(self) -> JobHandle:
-        """Cancel the job if it is pending, ask it to stop if it runs, and return this handle.
-
-        Raises :class:`~bgjobs.exceptions.InvalidTransition` when it has ended already.
-        """
-        self.status = self._state.store.cancel(self.id)
-        tell(self._state.backend.wake)
-        return self
-
-    def logs(self) -> list[JobLog]:
-        """The records of this job, the oldest first."""
-        with self._state.store.database.reading() as connection, Session(bind=connection) as session:
-            found = session.scalars(
-                select(JobLog).where(JobLog.background_job_id == self.id).order_by(JobLog.id)
-            ).all()
-            session.expunge_all()
-            return list(found)
+    if session is None:
+        refuse_to_wait_for_oneself(state)
+        with state.store.changing() as changes:
+            job_ids = changes.enqueue_all(jobs, max_pending=state.settings.max_pending)
+        tell(state.backend.dispatched, job_ids)
+    else:
+        job_ids = enqueue_in_session(state, session, jobs)
+    return [JobHandle(state, job_id, PENDING, job.retry_count) for job_id, job in zip(job_ids, jobs, strict=True)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Connection, Row, Table, bindparam, func, literal_column, select
+from sqlalchemy import Connection, Row, Select, Table, bindparam, func, literal_column, select
 
 from bgjobs.approval import checked_parameters
 from bgjobs.exceptions import InvalidParameters, JobNotFound
@@ -20,6 +20,7 @@ from bgjobs.models import (
     JobLog,
     Unreadable,
 )
+from bgjobs.prepared import Prepared
 from bgjobs.redaction import shorten
 from bgjobs.retry import RetryDelay, checked_retry_delay, checked_seconds
 from bgjobs.runner.outcome import Execution
@@ -59,16 +60,19 @@ def has_pending(connection: Connection) -> bool:
     return connection.scalar(_ANY_PENDING) is not None
 
 
-def due(connection: Connection, most: int, now: datetime) -> list[Row[Any]]:
+def due(connection: Connection, most: int, now: datetime) -> list[Any]:
     """Pending jobs whose time has come, most urgent first, at most ``most``.
 
     One look into the index for each priority in use: jobs of the far future, however many and however
     urgent, are never walked over.
     """
-    found: list[Row[Any]] = []
+    found = _DUE_FIRST.fetch(connection, {"now": now, "most": most})  # mostly, all have one priority
+    if len(found) >= most:
+        return found
+    found = []
     for priority in pending_priorities(connection):
         wanted = {"priority": priority, "now": now, "most": most - len(found)}
-        found += connection.execute(_DUE, wanted)
+        found += _DUE.fetch(connection, wanted)
         if len(found) >= most:
             break
     return found
@@ -81,23 +85,27 @@ def pending(connection: Connection, job_ids: Sequence[int]) -> list[Row[Any]]:
 
 def next_due(connection: Connection) -> datetime | None:
     """When the first of the pending jobs is due, None where there is none."""
-    times = [connection.scalar(_NEXT_DUE, {"priority": priority}) for priority in pending_priorities(connection)]
+    priorities = pending_priorities(connection)
+    times = [_only(_NEXT_DUE.fetch(connection, {"priority": priority})) for priority in priorities]
     return min((time for time in times if time is not None), default=None)
 
 
 def pending_priorities(connection: Connection) -> Iterator[float]:
     """The priorities that pending jobs have, the most urgent first: one index look-up each."""
-    priority = connection.scalar(_FIRST_PRIORITY)
+    priority = _only(_FIRST_PRIORITY.fetch(connection, {}))
     # A text or a blob that somebody wrote there comes after all numbers, and may come back as another value.
     while isinstance(priority, int | float):
         yield priority
-        priority = connection.scalar(_NEXT_PRIORITY, {"last": priority})
+        priority = _only(_NEXT_PRIORITY.fetch(connection, {"last": priority}))
 
 
-def current_executions(connection: Connection, job_ids: Sequence[int]) -> dict[str, bool]:
-    """By execution token, whether each running job of these was asked to stop."""
-    rows = connection.execute(_CURRENT, {"ids": list(job_ids)})
-    return {row.execution_token: row.cancel_requested_at is not None for row in rows}
+def current_executions(connection: Connection, executions: Sequence[Execution]) -> dict[str, bool]:
+    """By execution token, whether each of these that is still the running one of its job was asked to stop."""
+    found = {}
+    for job in executions:
+        for row in _CURRENT.fetch(connection, {"key": job.id, "token": job.token}):
+            found[job.token] = row.cancel_requested_at is not None
+    return found
 
 
 def running(connection: Connection) -> list[Row[Any]]:
@@ -140,6 +148,10 @@ def whole_number(value: Any) -> int:
     return value if isinstance(value, int) and 0 <= value < 2**31 else -1
 
 
+def _only(rows: Sequence[Any]) -> Any:
+    return rows[0].found
+
+
 def _parameters(value: Any) -> Any:
     if isinstance(value, Unreadable):
         return Unreadable("what is stored is not JSON")
@@ -176,23 +188,33 @@ _EXECUTION = select(
     jobs.c.timeout,
     jobs.c.attempt,
 )
-_OF_IDS = jobs.c.id.in_(bindparam("ids", expanding=True))
 _OF_PRIORITY = jobs.c.priority == bindparam("priority")
-_FIRST_PRIORITY = select(func.min(jobs.c.priority)).where(IS_PENDING)
-_NEXT_PRIORITY = _FIRST_PRIORITY.where(jobs.c.priority > bindparam("last"))
-_ANY_PENDING = select(jobs.c.id).where(IS_PENDING).limit(1)
-_NEXT_DUE = select(func.min(jobs.c.scheduled_at)).where(IS_PENDING, _OF_PRIORITY)
-_DUE = (
-    _EXECUTION.where(IS_PENDING, _OF_PRIORITY, jobs.c.scheduled_at <= bindparam("now"))
-    .order_by(jobs.c.scheduled_at, jobs.c.id)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
-)
-_PENDING_OF = _EXECUTION.where(_OF_IDS, jobs.c.status == PENDING).with_for_update(skip_locked=True)
-_CURRENT = (
-    select(jobs.c.execution_token, jobs.c.cancel_requested_at)
-    .where(_OF_IDS, jobs.c.status == RUNNING)
+_IS_DUE = jobs.c.scheduled_at <= bindparam("now")
+_LOWEST = select(func.min(jobs.c.priority).label("found")).where(IS_PENDING)
+
+
+def _first_of(found: Select[Any]) -> Select[Any]:
+    return (
+        found.where(IS_PENDING, _IS_DUE)
+        .order_by(jobs.c.scheduled_at, jobs.c.id)
+        .limit(bindparam("most"))
+        .with_for_update(skip_locked=True)
+    )
+
+
+_FIRST_PRIORITY = Prepared(_LOWEST)
+_NEXT_PRIORITY = Prepared(_LOWEST.where(jobs.c.priority > bindparam("last")))
+_NEXT_DUE = Prepared(select(func.min(jobs.c.scheduled_at).label("found")).where(IS_PENDING, _OF_PRIORITY))
+_DUE = Prepared(_first_of(_EXECUTION.where(_OF_PRIORITY)))
+_DUE_FIRST = Prepared(_first_of(_EXECUTION.where(jobs.c.priority == _LOWEST.scalar_subquery())))
+_CURRENT = Prepared(
+    select(jobs.c.cancel_requested_at)
+    .where(jobs.c.id == bindparam("key"), jobs.c.execution_token == bindparam("token"), jobs.c.status == RUNNING)
     .with_for_update()
 )
+_ANY_PENDING = select(jobs.c.id).where(IS_PENDING).limit(1)
+_PENDING_OF = _EXECUTION.where(
+    jobs.c.id.in_(bindparam("ids", expanding=True)), jobs.c.status == PENDING
+).with_for_update(skip_locked=True)
 _RUNNING = select(jobs).where(IS_RUNNING).order_by(jobs.c.id)
 _CANCEL_REQUESTS = select(jobs.c.id).where(IS_RUNNING, jobs.c.cancel_requested_at.is_not(None))

@@ -42,6 +42,10 @@ NAME_LENGTH = 255
 _Id = BigInteger().with_variant(Integer, "sqlite")
 
 
+# Made once: json.dumps() makes an encoder each time it is told anything but the defaults.
+_compact_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """Aware UTC datetimes in Python, naive UTC in the database: SQLite keeps no offset.
 
@@ -82,7 +86,7 @@ class JsonText(TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return None if value is None else _compact_json(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         if value is None:

@@ -16,7 +16,7 @@ def open_output(path: str) -> int:
 def remove_if_empty(path: str) -> None:
     """Most jobs print nothing; their files need not stay."""
     with contextlib.suppress(OSError):
-        if os.path.getsize(path) == 0:
+        if os.stat(path).st_size == 0:
             os.unlink(path)
 
 

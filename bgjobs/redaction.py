@@ -34,6 +34,9 @@ _SHORTEST_SECRET = 4
 _NEVER_QUOTED = re.compile(r"[ !#-&(-\[\]-~]+")
 
 
+_compact_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+
+
 class Redactor:
     """Masks what belongs to keys that match ``key_pattern`` (a regular expression, case ignored)."""
 
@@ -95,7 +98,7 @@ def escape_lines(text: str) -> str:
 
 def json_line(value: Any) -> str:
     """``value`` as JSON on one line that is still JSON: the same characters escaped as ``\\uNNNN``."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    text = _compact_json(value)
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 

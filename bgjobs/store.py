@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from bgjobs import custom_logger as wording
 from bgjobs.custom_logger import CustomLogger, LogEntry
@@ -37,6 +37,7 @@ from bgjobs.models import (
     PENDING,
     RUNNING,
 )
+from bgjobs.prepared import Prepared
 from bgjobs.redaction import Redactor, escape
 from bgjobs.retry import RetryDelay
 from bgjobs.runner.outcome import Execution, Outcome
@@ -105,11 +106,16 @@ class Changes:
         self.entries: list[LogEntry] = []
         self._unwritten: list[LogEntry] = []
 
-    def enqueue(self, job: NewJob, *, max_pending: int | None = None, now: datetime | None = None) -> int:
-        """Insert a pending job and return its id. Raises :class:`QueueFull`."""
+    def enqueue_all(
+        self, new: Sequence[NewJob], *, max_pending: int | None = None, now: datetime | None = None
+    ) -> list[int]:
+        """Insert pending jobs and return their ids. Raises :class:`QueueFull`."""
         if max_pending is not None:
-            self._refuse_when_full(max_pending)
+            self._refuse_when_full(max_pending, len(new))
         now = now or _now()
+        return [self._enqueue(job, now) for job in new]
+
+    def _enqueue(self, job: NewJob, now: datetime) -> int:
         values = {
             "class_name": job.class_name,
             "method_name": job.method_name,
@@ -126,7 +132,7 @@ class Changes:
             "updated_at": now,
             "attempt": 0,
         }
-        job_id = _inserted_id(self.connection.execute(insert(jobs), values))
+        job_id = _INSERT_JOB.insert(self.connection, values)
         shown = {
             "id": job_id,
             "class_name": job.class_name,
@@ -163,8 +169,8 @@ class Changes:
         if not executions:
             return []
         seated = list(zip(executions, seats, strict=False))
-        self.connection.execute(
-            _CLAIM,
+        _CLAIM.execute(
+            self.connection,
             [
                 {
                     "key": job.id,
@@ -177,8 +183,8 @@ class Changes:
                 for job, seat in seated
             ],
         )
-        self.connection.execute(
-            insert(attempts),
+        _INSERT_ATTEMPT.execute(
+            self.connection,
             [
                 {
                     "background_job_id": job.id,
@@ -202,7 +208,7 @@ class Changes:
         current one of its job (it was fenced out) changes nothing and is not in the result."""
         now = now or _now()
         ended = list(outcomes)
-        current = current_executions(self.connection, [job.id for job, _ in ended])
+        current = current_executions(self.connection, [job for job, _ in ended])
         changes = [
             (job, transition(job, outcome, cancel_requested=asked, now=now, redactor=self.redactor))
             for job, outcome in ended
@@ -211,8 +217,8 @@ class Changes:
         if not changes:
             return {}
         for statement, part in ((_FINISH, "job"), (_END_ATTEMPT, "attempt")):
-            self.connection.execute(
-                statement,
+            statement.execute(
+                self.connection,
                 [{"key": job.id, "token": job.token, **_new(getattr(change, part))} for job, change in changes],
             )
         for _, change in changes:
@@ -297,8 +303,8 @@ class Changes:
         """Insert the records that are not in ``job_logs`` yet. Call it before the commit."""
         unwritten, self._unwritten = self._unwritten, []
         if unwritten:
-            self.connection.execute(
-                insert(logs),
+            _INSERT_LOG.execute(
+                self.connection,
                 [
                     {
                         "background_job_id": item.job_id,
@@ -317,9 +323,10 @@ class Changes:
     def _masked(self, job: Execution, text: str) -> str:
         return self.redactor.text(text, self.redactor.secrets(job.parameters))
 
-    def _refuse_when_full(self, limit: int) -> None:
-        full = select(jobs.c.id).where(jobs.c.status == PENDING).offset(limit - 1).limit(1)
-        if self.connection.scalar(full) is not None:
+    def _refuse_when_full(self, limit: int, coming: int) -> None:
+        most = limit - coming  # that may be pending already
+        full = select(jobs.c.id).where(jobs.c.status == PENDING).offset(max(0, most)).limit(1)
+        if most < 0 or self.connection.scalar(full) is not None:
             raise QueueFull(limit)
 
 
@@ -339,14 +346,34 @@ def _new(values: Mapping[str, Any]) -> dict[str, Any]:
     return {f"new_{column}": value for column, value in values.items()}
 
 
-def _inserted_id(result: CursorResult[Any]) -> int:
-    assert result.inserted_primary_key is not None
-    return int(result.inserted_primary_key[0])
-
-
 def _now() -> datetime:
     return datetime.now(UTC)
 
+
+_INSERT_JOB = Prepared(
+    insert(jobs),
+    (
+        "class_name",
+        "method_name",
+        "parameters",
+        "status",
+        "queue",
+        "priority",
+        "retry_count",
+        "max_retries",
+        "retry_delay",
+        "timeout",
+        "scheduled_at",
+        "created_at",
+        "updated_at",
+        "attempt",
+    ),
+)
+_INSERT_LOG = Prepared(insert(logs), ("background_job_id", "type", "message", "created_at"))
+_INSERT_ATTEMPT = Prepared(
+    insert(attempts),
+    ("background_job_id", "number", "execution_token", "pid", "host", "started_at", "output_path"),
+)
 
 _TIME = jobs.c.scheduled_at.type
 
@@ -367,7 +394,7 @@ def _guarded_update(columns: Sequence[str]) -> Any:
 
 _PROCESS_COLUMNS = ("host", "boot_id", "pid_namespace", "pid", "process_started")
 
-_CLAIM = (
+_CLAIM = Prepared(
     update(jobs)
     .where(jobs.c.id == bindparam("key"), jobs.c.status == PENDING)
     .values(
@@ -384,9 +411,9 @@ _CLAIM = (
     )
 )
 
-_FINISH = _guarded_update(JOB_COLUMNS)
+_FINISH = Prepared(_guarded_update(JOB_COLUMNS))
 
-_END_ATTEMPT = (
+_END_ATTEMPT = Prepared(
     update(attempts)
     .where(attempts.c.background_job_id == bindparam("key"), attempts.c.execution_token == bindparam("token"))
     .values({column: bindparam(f"new_{column}") for column in ATTEMPT_COLUMNS})

@@ -8,7 +8,7 @@ a supervisor looks at the table by itself.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import event
@@ -27,8 +27,10 @@ _WAITING = "bgjobs_waiting_for_the_commit"
 _PATIENCE = 0.03
 
 
-def enqueue_in_session(state: AppState, session: Session | scoped_session[Any], job: NewJob) -> int:
-    """Insert the job through ``session`` and return its id.
+def enqueue_in_session(
+    state: AppState, session: Session | scoped_session[Any], jobs: Sequence[NewJob]
+) -> list[int]:
+    """Insert the jobs through ``session`` and return their ids.
 
     Raises :class:`ConfigurationError` when the session belongs to another database than the jobs.
     """
@@ -40,10 +42,10 @@ def enqueue_in_session(state: AppState, session: Session | scoped_session[Any], 
         connection = real.connection()
         state.store.database.ensure_schema_on(connection)
         changes = Changes(connection, state.redactor)
-        job_id = changes.enqueue(job, max_pending=state.settings.max_pending)
+        job_ids = changes.enqueue_all(jobs, max_pending=state.settings.max_pending)
         changes.write_logs()
-    _announce_after_commit(state, real, job_id, changes.entries)
-    return job_id
+    _announce_after_commit(state, real, job_ids, changes.entries)
+    return job_ids
 
 
 def refuse_to_wait_for_oneself(state: AppState) -> None:
@@ -95,24 +97,24 @@ def _lock_comes_free(state: AppState) -> bool:
     return True
 
 
-def _announce_after_commit(state: AppState, session: Session, job_id: int, entries: list[LogEntry]) -> None:
+def _announce_after_commit(state: AppState, session: Session, job_ids: list[int], entries: list[LogEntry]) -> None:
     # after_commit also fires for a savepoint; the end of the outermost transaction says it all. The listener
     # stays: it cannot be removed while it is being called.
     if not event.contains(session, "after_transaction_end", _announce):
         event.listen(session, "after_transaction_end", _announce)
-    session.info.setdefault(_WAITING, []).append((state, job_id, entries))
+    session.info.setdefault(_WAITING, []).append((state, job_ids, entries))
 
 
 def _announce(session: Session, transaction: SessionTransaction) -> None:
     if transaction.parent is not None:
         return
-    for state, job_id, entries in session.info.pop(_WAITING, []):
-        tell(_announce_if_committed, state, job_id, entries)
+    for state, job_ids, entries in session.info.pop(_WAITING, []):
+        tell(_announce_if_committed, state, job_ids, entries)
 
 
-def _announce_if_committed(state: AppState, job_id: int, entries: list[LogEntry]) -> None:
+def _announce_if_committed(state: AppState, job_ids: list[int], entries: list[LogEntry]) -> None:
     with state.store.database.reading() as connection:
-        committed = lookups.existing(connection, [job_id])
+        committed = lookups.existing(connection, job_ids[:1])  # all of them, or none
     if committed:
         state.store.logger.write(entries)
-        state.backend.dispatched([job_id])
+        state.backend.dispatched(job_ids)

@@ -151,6 +151,11 @@ def line(value: Any) -> str:
     return "" if value is None else escape(shorten(str(value)))
 
 
+def is_data(message: str) -> bool:
+    """Whether a message is the JSON of a row, as the last record of a dispatch is."""
+    return message.startswith('{"') and message.endswith("}")
+
+
 def short_name(class_name: Any, method_name: Any) -> str:
     """``ExampleJob::run`` of ``bgjobs.example_job.ExampleJob`` and ``run``."""
     return f"{line(class_name).rpartition('.')[2]}::{line(method_name)}"

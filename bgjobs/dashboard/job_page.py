@@ -60,6 +60,7 @@ class JobLogRow:
     id: int
     badge: Badge
     message: str
+    is_data: bool
     created: Moment | None
 
 
@@ -190,10 +191,12 @@ def _ending(row: Row[Any], error: str) -> str:
 
 
 def _log(row: Row[Any], redactor: Redactor, secrets: set[str], now: datetime) -> JobLogRow:
+    message = redactor.text(formats.line(row.message), secrets)
     return JobLogRow(
         id=row.id,
         badge=formats.log_badge(row.type),
-        message=redactor.text(formats.line(row.message), secrets),
+        message=message,
+        is_data=formats.is_data(message),
         created=formats.moment(row.created_at, now),
     )
 

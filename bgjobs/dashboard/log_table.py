@@ -38,6 +38,7 @@ class LogRow:
     job_number: int
     badge: Badge
     message: list[Part]
+    is_data: bool
     full_message: list[Part] | None  # where ``message`` is only a part of it
     job: JobDetails | None
     created: Moment | None
@@ -113,6 +114,7 @@ def _row(row: Row[Any], term: str, redactor: Redactor, now: datetime) -> LogRow:
         job_number=row.background_job_id,
         badge=formats.log_badge(row.type),
         message=formats.parts(short, term),
+        is_data=formats.is_data(message),
         full_message=formats.parts(message, term) if short != message else None,
         job=None if row.class_name is None else _details(row, redactor, now),
         created=formats.moment(row.created_at, now),

@@ -7,21 +7,31 @@ whatever killed it: that is what makes the channel the sign of life.
 from __future__ import annotations
 
 import json
+import os
 import select
 import socket
 import threading
 from array import array
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 Message = dict[str, Any]
 
-_CHUNK = 256 * 1024
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+_decode = json.JSONDecoder().decode
+
+# Most messages are a hundred bytes. A larger buffer would be a mapping of its own for each of them.
+_CHUNK = 16 * 1024
 # A message is 130 kB at the most (parameters of 64 KiB, quoted twice), and should fit without waiting.
 _BUFFER = 512 * 1024
-_ANCILLARY = socket.CMSG_SPACE(16 * array("i").itemsize)
+MOST_DESCRIPTORS = 16
+_ANCILLARY = socket.CMSG_SPACE(MOST_DESCRIPTORS * array("i").itemsize)
 # What a job executes must not inherit a descriptor that was handed to us (not on macOS, which has no such flag).
-_CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+_CLOEXEC = int(getattr(socket, "MSG_CMSG_CLOEXEC", 0))
+# Whole numbers: the flags of the module are enumerations, and to join two of them is a dozen calls each time.
+_NO_WAIT = int(socket.MSG_DONTWAIT)
+_SEND_NO_WAIT = _NO_WAIT | int(socket.MSG_NOSIGNAL)
 # Seconds for the other side to make room. A process that does not read for so long is stopped or stuck.
 _PATIENCE = 5.0
 
@@ -52,15 +62,15 @@ class Channel:
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def send(self, message: Message, descriptor: int | None = None) -> bool:
-        """Send a message, with a descriptor if given. False when the other side is gone or does not read."""
+    def send(self, message: Message, descriptors: Sequence[int] = ()) -> bool:
+        """Send a message, with up to 16 descriptors. False when the other side is gone or does not read."""
         if self.closed:
             return False
-        data = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        data = _encode(message).encode() + b"\n"
         with self._sending:
             try:
-                if descriptor is not None:
-                    data = data[socket.send_fds(self._socket, [data], [descriptor]) :]
+                if descriptors:
+                    data = data[socket.send_fds(self._socket, [data], descriptors) :]
                 while data:
                     data = data[self._send_some(data) :]
             except OSError:
@@ -70,7 +80,7 @@ class Channel:
     def receive(self) -> Message | None:
         """The next message, waiting for it; None when the other side is gone."""
         while not self._messages:
-            if self.closed or not self._read(wait=True):
+            if self.closed or not self._read(0):
                 return None
         return self._messages.popleft()
 
@@ -82,7 +92,7 @@ class Channel:
 
     def received(self) -> list[Message]:
         """The messages that are there, without waiting. ``closed`` tells whether more can come."""
-        while not self.closed and self._read(wait=False):
+        while not self.closed and self._read(_NO_WAIT) == _CHUNK:
             pass
         messages = list(self._messages)
         self._messages.clear()
@@ -93,26 +103,27 @@ class Channel:
         return self._descriptors.popleft()
 
     def close(self) -> None:
+        """Close this end, and the descriptors that came and that nobody took."""
         self.closed = True
         self._socket.close()
+        while self._descriptors:
+            os.close(self._descriptors.popleft())
 
     def _send_some(self, data: bytes) -> int:
         try:
-            return self._socket.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            return self._socket.send(data, _SEND_NO_WAIT)
         except BlockingIOError:
             if not select.select([], [self._socket], [], _PATIENCE)[1]:
                 raise TimeoutError("the other side does not read") from None
             return 0
 
-    def _read(self, *, wait: bool) -> bool:
-        """Read what is there; whether anything came."""
+    def _read(self, flags: int) -> int:
+        """Read what is there; the number of bytes. Fewer than asked for: there is no more at the moment."""
         try:
             # Not socket.recv_fds: it takes flags and ignores them (Python 3.11).
-            data, ancillary, _, _ = self._socket.recvmsg(
-                _CHUNK, _ANCILLARY, _CLOEXEC if wait else _CLOEXEC | socket.MSG_DONTWAIT
-            )
+            data, ancillary, _, _ = self._socket.recvmsg(_CHUNK, _ANCILLARY, _CLOEXEC | flags)
         except (BlockingIOError, InterruptedError):
-            return False
+            return 0
         except OSError:
             data, ancillary = b"", []
         for level, kind, payload in ancillary:
@@ -120,7 +131,7 @@ class Channel:
                 self._descriptors.extend(array("i", payload))
         if not data:
             self.closed = True
-            return False
+            return 0
         *lines, self._received = (self._received + data).split(b"\n")
-        self._messages.extend(json.loads(line) for line in lines)
-        return True
+        self._messages.extend(_decode(line.decode()) for line in lines)
+        return len(data)

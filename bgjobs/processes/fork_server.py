@@ -76,8 +76,9 @@ def _load(channel: Channel, location: AppLocation, expected: Expected) -> AppSta
 
 
 class _Starter(Protocol):
-    def start(self, channel: int, leave_server: Callable[[], None]) -> int:
-        """Start a job process that talks over ``channel``; its pid. Raises :class:`OSError`."""
+    def start(self, descriptor: int, leave_server: Callable[[], None]) -> int:
+        """Start a job process that talks over ``descriptor``, which is closed here; its pid. Raises
+        :class:`OSError`."""
 
     def orphaned(self) -> None:
         """The supervisor is gone without a farewell."""
@@ -90,17 +91,23 @@ class _Forker:
         self._state = state
         self._config = config
 
-    def start(self, channel: int, leave_server: Callable[[], None]) -> int:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                leave_server()
-                os.setsid()
-                serve(Channel.from_descriptor(channel), self._state, self._config)
-            finally:
-                os._exit(1)
+    def start(self, descriptor: int, leave_server: Callable[[], None]) -> int:
+        # Made ready here: a child pays for each function that it is the first to call, because counting a
+        # reference to it copies the page that it lies on.
+        channel = Channel.from_descriptor(descriptor)
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    leave_server()
+                    os.setsid()
+                    serve(channel, self._state, self._config)
+                finally:
+                    os._exit(1)
+        finally:
+            channel.close()
         return pid
 
     def orphaned(self) -> None:
@@ -110,8 +117,11 @@ class _Forker:
 class _Spawner:
     """Starts a fresh interpreter, which loads the application itself."""
 
-    def start(self, channel: int, leave_server: Callable[[], None]) -> int:
-        process = launch.start("bgjobs.processes.job_process", "job", channel=channel, output=2)
+    def start(self, descriptor: int, leave_server: Callable[[], None]) -> int:
+        try:
+            process = launch.start("bgjobs.processes.job_process", "job", channel=descriptor, output=2)
+        finally:
+            os.close(descriptor)
         process.returncode = 0  # the server reaps it; its finalizer must not complain
         return process.pid
 
@@ -143,7 +153,8 @@ class _Server:
         if "retire" in message:
             self._retired = True
         elif "start" in message:
-            self._start(message["start"], self._channel.take_descriptor())
+            for slot in message["start"]:
+                self._start(slot, self._channel.take_descriptor())
         elif "kill" in message:
             for pid in [pid for pid, slot in self._slots.items() if slot == message["kill"]]:
                 os.kill(pid, signal.SIGKILL)
@@ -153,8 +164,6 @@ class _Server:
             self._slots[self._starter.start(descriptor, self._close)] = slot
         except OSError as error:  # EAGAIN, ENOMEM: the supervisor tries again later
             self._channel.send({"not_started": slot, "reason": str(error)})
-        finally:
-            os.close(descriptor)
 
     def _close(self) -> None:
         """In a child: what belongs to the server alone."""
@@ -164,20 +173,17 @@ class _Server:
     def _reap(self) -> None:
         """Report every child that ended. One that ended badly leaves no process of its group behind."""
         self._wakeup.drain()
+        exited = []
         while (ended := _next_ended_child()) is not None:
             slot = self._slots.pop(ended.si_pid, None)
             if slot is not None and (ended.si_code != os.CLD_EXITED or ended.si_status != 0):
                 _kill_group(ended.si_pid)
             _, status, usage = os.wait4(ended.si_pid, 0)
             if slot is not None:
-                self._channel.send(
-                    {
-                        "exited": slot,
-                        "status": os.waitstatus_to_exitcode(status),
-                        "peak_rss": usage.ru_maxrss * RSS_UNIT,
-                        "cpu_seconds": usage.ru_utime + usage.ru_stime,
-                    }
-                )
+                cpu_seconds = usage.ru_utime + usage.ru_stime
+                exited.append((slot, os.waitstatus_to_exitcode(status), usage.ru_maxrss * RSS_UNIT, cpu_seconds))
+        if exited:
+            self._channel.send({"exited": exited})
 
 
 def _next_ended_child() -> os.waitid_result | None:

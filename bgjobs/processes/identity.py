@@ -103,6 +103,7 @@ def boot_id() -> str:
     return str(int(psutil.boot_time()))
 
 
+@cache
 def pid_namespace() -> str:
     """The namespace in which our pids mean something; empty where there is only one."""
     return os.readlink("/proc/self/ns/pid") if _HAS_PROC else ""

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NoReturn
 
 from bgjobs.app_location import AppLocation
@@ -148,15 +148,15 @@ class _JobProcess:
     def _report(self, job: Execution, outcome: Outcome) -> None:
         """Hand over the outcome and wait until it is committed; write it oneself if nobody is there."""
         peak_rss, cpu_seconds = resource_usage()
-        outcome = replace(outcome, peak_rss=peak_rss, cpu_seconds=cpu_seconds)
-        handed_over = self._channel.send({"outcome": outcome.to_json(), "token": job.token})
+        told = {**outcome.to_json(), "peak_rss": peak_rss, "cpu_seconds": cpu_seconds}
+        handed_over = self._channel.send({"outcome": told, "token": job.token})
         if handed_over and self._channel.receive() is not None:
             return
         store = self._state.store_with(pooled=False)
         for _ in range(_TRIES):
             try:
                 with store.changing() as changes:
-                    changes.finish([(job, outcome)])
+                    changes.finish([(job, Outcome.from_json(told))])
                 break
             except BackendUnavailable as error:
                 console.warning("Job %s cannot write its outcome yet: %s", job.id, error)
@@ -203,7 +203,7 @@ def _capture_output(path: str) -> None:
 
 def _flush_output() -> None:
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):  # the job may have closed or replaced it
+        with contextlib.suppress(Exception):  # the job may have closed it, or put anything in its place
             stream.flush()
 
 

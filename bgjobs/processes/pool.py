@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import selectors
+import socket
 import time
 from dataclasses import dataclass, field
 from functools import partial
 
 from bgjobs.custom_logger import console
-from bgjobs.processes.channel import Channel, Message
+from bgjobs.processes.channel import MOST_DESCRIPTORS, Channel, Message
 from bgjobs.processes.identity import ProcessIdentity, identity_of, start_time
 from bgjobs.processes.server import Server, ServerConfig
 from bgjobs.processes.watch import DeathWatch
@@ -85,15 +86,15 @@ class Pool:
         """The processes that wait for a job, the oldest first."""
         return [item for item in self._processes.values() if item.identity is not None and not item.busy]
 
-    def keep_idle(self, wanted: int) -> None:
-        """See to it that ``wanted`` processes wait or are about to, no more and no less."""
+    def keep_idle(self, least: int, most: int) -> None:
+        """See to it that at least ``least`` processes wait or are about to, and that at most ``most`` wait."""
         if self.server is None:
             self._start_server()
         waiting = sum(1 for item in self._processes.values() if not item.busy)
         if self.server is not None and self.server.loaded and time.monotonic() >= self._start_again_at:
-            for _ in range(wanted - waiting):
-                self._start_process(self.server)
-        for surplus in self.idle[wanted:]:
+            for started in range(waiting, least, MOST_DESCRIPTORS):
+                self._start_processes(self.server, min(MOST_DESCRIPTORS, least - started))
+        for surplus in self.idle[most:]:
             self._dismiss(surplus)
 
     def assign(self, process: Process, message: Message) -> bool:
@@ -152,7 +153,8 @@ class Pool:
     def _hear_server(self, server: Server) -> None:
         for message in server.channel.received():
             if "exited" in message:
-                self._process_ended(message)
+                for slot, status, peak_rss, cpu_seconds in message["exited"]:
+                    self._process_ended(slot, status, peak_rss, cpu_seconds)
             elif "loaded" in message:
                 self._server_loaded(server, message)
             elif "failed" in message:
@@ -209,16 +211,22 @@ class Pool:
                 self._dismiss(process)
                 self._remove(process)
 
-    def _start_process(self, server: Server) -> None:
+    def _start_processes(self, server: Server, count: int) -> None:
+        """Together, because after each message the server has to make its memory its own again, page by page."""
+        with contextlib.ExitStack() as ends:
+            started = [self._new_process(server, ends) for _ in range(count)]
+            server.start_processes([process.slot for process, _ in started], [end.fileno() for _, end in started])
+
+    def _new_process(self, server: Server, ends: contextlib.ExitStack) -> tuple[Process, socket.socket]:
         channel, theirs = Channel.pair()
+        ends.enter_context(theirs)
         self._last_slot += 1
         process = Process(self._last_slot, channel, server, self._config.jobs_per_process)
-        with theirs:
-            server.start_process(process.slot, theirs.fileno())
         if self._start_method == "spawn":
             channel.send({"configure": self._config.to_json()})
         self._processes[process.slot] = process
-        self._selector.register(channel, selectors.EVENT_READ, lambda: self._hear_process(process))
+        self._selector.register(channel, selectors.EVENT_READ, partial(self._hear_process, process))
+        return process, theirs
 
     def _hear_process(self, process: Process) -> None:
         for message in process.channel.received():
@@ -234,10 +242,10 @@ class Pool:
         if process.channel.closed:
             self._forget(process.channel)  # how it ended, its server will tell
 
-    def _process_ended(self, message: Message) -> None:
-        process = self._processes.get(message["exited"])
+    def _process_ended(self, slot: int, status: int, peak_rss: int, cpu_seconds: float) -> None:
+        process = self._processes.get(slot)
         if process is not None:
-            self._end(process, message["status"], message["peak_rss"], message["cpu_seconds"])
+            self._end(process, status, peak_rss, cpu_seconds)
 
     def _end(
         self, process: Process, status: int | None, peak_rss: int | None = None, cpu: float | None = None

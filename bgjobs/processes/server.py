@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -61,9 +62,9 @@ class Server:
     def pid(self) -> int:
         return self.child.pid
 
-    def start_process(self, slot: int, end: int) -> bool:
-        """Ask for a job process that gets ``end`` as its channel."""
-        return self.channel.send({"start": slot}, end)
+    def start_processes(self, slots: Sequence[int], ends: Sequence[int]) -> bool:
+        """Ask for job processes, up to ``MOST_DESCRIPTORS``, each of which gets one of ``ends`` as its channel."""
+        return self.channel.send({"start": slots}, ends)
 
     def kill_process(self, slot: int) -> None:
         self.channel.send({"kill": slot})

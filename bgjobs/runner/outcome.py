@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from bgjobs.exceptions import JobRunnerException
@@ -39,7 +39,8 @@ class Execution:
         return RetryPolicy(self.max_retries, self.retry_delay)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Its fields as they are: dataclasses.asdict() would copy the parameters, value by value."""
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import time
 from datetime import UTC, datetime
 
@@ -85,7 +86,7 @@ class Ledger:
         Returns the executions for ``seats``, in their order. Nothing was changed if it raises.
         """
         with self._store.changing() as changes:
-            # The words first: they were said before, and nothing is noted of a job that has ended.
+            # First what a job said, then how it ended: the row takes no progress of a job that is not running.
             self._write_words(changes)
             statuses = changes.finish(self._outcomes.values())
             cancelled = self._newly_cancelled(changes) if look_for_cancellations else []
@@ -102,7 +103,7 @@ class Ledger:
             try:
                 with self._store.changing() as changes:
                     changes.finish([(job, outcome)])
-            except (StatementError, ValueError, TypeError, OverflowError) as error:
+            except (StatementError, sqlite3.Error, ValueError, TypeError, OverflowError) as error:
                 message = f"the outcome could not be stored: {type(error).__name__}"
                 self._outcomes[token] = (
                     job,

@@ -36,6 +36,9 @@ LOOK_INTERVAL = 1.0
 SURVEY_INTERVAL = 5.0
 TIDY_INTERVAL = 1.0
 DEATH_LOOK_INTERVAL = 0.2
+# What happens within so many seconds of a transaction goes into the next one together. A transaction costs about
+# the same for one job as for ten; a job that comes while nothing is going on waits for none of this.
+PACE = 0.005
 # Processes that wait while nothing is to be done: enough to start a job at once, few enough to be cheap.
 SPARES_WHEN_CALM = 2
 CALM_AFTER = 2.0
@@ -71,6 +74,8 @@ class Supervisor:
         self._may_be_due = True  # a claim may find something
         self._rung = True  # somebody may have asked to cancel something
         self._look_at = self._survey_at = self._tidy_at = self._last_activity = time.monotonic()
+        self._written_at = 0.0
+        self._last_claimed = 0
         self._pause = 0.0
         self._suspicious = False  # something that is to be written may be what does not go in
 
@@ -79,7 +84,7 @@ class Supervisor:
         self._catch_signals()
         self._open_doorbell()
         self._on_listening()
-        self._pool.keep_idle(self._wanted_idle())  # the application loads while we look at the database
+        self._keep_idle()  # the application loads while we look at the database
         while not self._left:
             try:
                 self._turn()
@@ -112,12 +117,13 @@ class Supervisor:
         if self._stop_asked_at is not None:
             self._stop()
             return
-        self._pool.keep_idle(self._wanted_idle())
+        self._keep_idle()
         self._tidy_if_due()
         self._leave_if_idle()
 
     def _hear(self) -> None:
         """Wait for something to happen, and take in what did."""
+        time.sleep(max(0.0, self._written_at + PACE - time.monotonic()))
         for key, _ in self._selector.select(self._patience()):
             key.data()
         if self._watch.must_look:
@@ -158,8 +164,10 @@ class Supervisor:
         claimed = self._ledger.write_and_claim(seats, look_for_cancellations=self._rung)
         self._ledger.begin(claimed, seats, self._pool)
         self._rung = False
+        self._written_at = time.monotonic()
+        self._last_claimed = len(claimed)
         if wrote or claimed:
-            self._last_activity = time.monotonic()
+            self._last_activity = self._written_at
         if len(claimed) < len(seats):  # nothing more is due; when will the next be?
             self._may_be_due = False
             self._look_at = time.monotonic()
@@ -242,10 +250,16 @@ class Supervisor:
     def _is_busy(self) -> bool:
         return bool(self._ledger.running) or time.monotonic() < self._last_activity + CALM_AFTER
 
-    def _wanted_idle(self) -> int:
+    def _keep_idle(self) -> None:
+        """Have as many processes waiting as will be wanted until others can be started: those for free slots,
+        and twice what the last transaction took, because while that many are used up as many are started."""
+        most = 2 * self._config.processes
+        wanted = min(max(SPARES_WHEN_CALM, self._free, 2 * self._last_claimed), most)
         if self._is_busy or self._may_be_due:
-            return self._config.processes
-        return min(SPARES_WHEN_CALM, self._config.processes)
+            self._pool.keep_idle(wanted, most)
+        else:
+            calm = min(SPARES_WHEN_CALM, self._config.processes)
+            self._pool.keep_idle(calm, calm)
 
     def _patience(self) -> float:
         """Seconds until something has to be done by itself."""

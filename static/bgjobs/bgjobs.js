@@ -297,9 +297,10 @@
     }
     if (target.closest?.("[data-live-switch]")) {
       paused = !paused;
+      failures = 0;
       remember("bgjobs-paused", paused ? "yes" : "no");
-      if (!paused) { failures = 0; lookNow(); }
-      showSwitch();
+      say(""); // whoever pauses is not to read that it will be tried again
+      if (!paused) lookNow();
     }
   });
 

@@ -13,9 +13,12 @@ from flask import Flask, request
 from flask_sqlalchemy import SQLAlchemy
 from jinja2 import FileSystemBytecodeCache
 from live import ARGUMENTS, NONE_FOUND, WATCHED, Errors, LiveSite, Server, chromium
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from steps import PATIENCE
 
 from bgjobs import BackgroundJobs
+
+expect.set_options(timeout=PATIENCE * 1000)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -90,7 +93,7 @@ def open_context(browser: Browser, errors: Errors) -> Iterator[Callable[..., Bro
 
     def make(**options: Any) -> BrowserContext:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        context.set_default_timeout(8000)
+        context.set_default_timeout(PATIENCE * 1000)
         context.add_init_script(WATCHED)
         context.on("console", errors.note)
         context.on("weberror", lambda error: errors.found.append(str(error.error)))

@@ -20,14 +20,14 @@ HOUSE = Path(__file__).resolve().parents[2]
 
 
 @contextmanager
-def demo() -> Iterator[str]:
+def demo(script: Path = HOUSE / "app.py") -> Iterator[str]:
     """The address of its home page. At the end it and its supervisor are gone."""
     with tempfile.TemporaryDirectory() as folder:
-        shutil.copy(HOUSE / "app.py", folder)
+        shutil.copy(script, folder)
         shutil.copytree(HOUSE / "templates" / "demo", Path(folder, "templates", "demo"))
         environment = {**os.environ, "PYTHONPATH": str(HOUSE), "DISPLAY": "", "WAYLAND_DISPLAY": ""}
         with subprocess.Popen(
-            [sys.executable, "app.py"],
+            [sys.executable, script.name],
             cwd=folder,
             env=environment,
             stdout=subprocess.PIPE,

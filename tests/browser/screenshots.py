@@ -1,17 +1,85 @@
-"""Pictures of the demo application while real jobs run: ``python tests/browser/screenshots.py``.
+"""Pictures of the dashboard while real jobs run: ``python tests/browser/screenshots.py``.
 
-Writes ``screenshots/`` (both themes, three widths), and ``docs/dashboard.png`` for the README.
+Writes ``screenshots/`` (both themes, four widths), to be looked at by a person, and ``docs/dashboard.png`` for
+the README.
 """
 
 from __future__ import annotations
 
-from demo import HOUSE, demo
-from live import ARGUMENTS, chromium
-from playwright.sync_api import Page, sync_playwright
-from steps import until
+import urllib.request
+from pathlib import Path
 
-WIDTHS = (1280, 768, 375)
+from demo import HOUSE, demo
+from live import ARGUMENTS, WATCHED, chromium
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from steps import look, until
+
+WIDTHS = (1280, 768, 375, 320)
 CASES = ("run", "fail", "crash", "flaky", "long", "slow")
+VIEWS = {
+    "home": "/?job=6",
+    "logs": "/dashboard",
+    "second-page": "/dashboard?page=2",
+    "search": "/dashboard?q=retry",
+    "no-match": "/dashboard?q=zebra",
+    "job-running": "/dashboard/jobs/6",
+    "job-failed": "/dashboard/jobs/2",
+    "job-lost": "/dashboard/jobs/3",
+    "job-retried": "/dashboard/jobs/4",
+    "job-gone": "/dashboard/jobs/999",
+}
+
+
+def main() -> None:
+    target = HOUSE / "screenshots"
+    target.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+        show_the_shop(browser)
+        show_everything(browser, target)
+        browser.close()
+    print(f"{len(list(target.glob('*.png')))} pictures in {target}")
+
+
+def show_the_shop(browser: Browser) -> None:
+    """The picture for the README."""
+    with demo(HOUSE / "tests" / "browser" / "shop.py") as home:
+        urllib.request.urlopen(urllib.request.Request(f"{home}/work", method="POST")).close()
+        page = browser.new_page(viewport={"width": 1120, "height": 720})
+        page.goto(f"{home}/dashboard")
+        newest = page.locator("#logs tbody tr").first
+        expect(newest).to_contain_text("not a picture", timeout=40_000)
+        expect(newest).to_contain_text("completed", timeout=40_000)
+        page.locator("#logs tr", has_text="did not answer").locator("summary").click()
+        page.mouse.move(5, 5)
+        page.screenshot(path=HOUSE / "docs" / "dashboard.png", full_page=True)
+        page.close()
+
+
+def show_everything(browser: Browser, target: Path) -> None:
+    with demo() as home:
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.add_init_script(WATCHED)
+        page.goto(f"{home}/dashboard")
+        take(page, target, "empty")
+        run_jobs(page, home)
+        for name, address in VIEWS.items():
+            page.goto(home + address)
+            take(page, target, name)
+        page.goto(f"{home}/dashboard")
+        page.locator("#logs summary").nth(1).click()
+        take(page, target, "details")
+        page.goto(f"{home}/dashboard/jobs/5")
+        page.get_by_role("button", name="Cancel", exact=True).click()
+        take(page, target, "cancel", full_page=False)
+        page.goto(f"{home}/dashboard")
+        page.route("**/dashboard", lambda route: route.abort())
+        for _ in range(3):
+            look(page)
+        take(page, target, "disconnected")
+        page.locator("[data-live-switch]").click()
+        take(page, target, "paused", full_page=False)
+        page.close()
 
 
 def run_jobs(page: Page, home: str) -> None:
@@ -24,36 +92,14 @@ def run_jobs(page: Page, home: str) -> None:
     until(page, "document.querySelector('progress')?.value >= 50", seconds=30)
 
 
-def main() -> None:
-    target = HOUSE / "screenshots"
-    target.mkdir(exist_ok=True)
-    path = chromium()
-    with demo() as home, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        run_jobs(page, home)
-        views = {
-            "home": "/?job=6",
-            "logs": "/dashboard",
-            "search": "/dashboard?q=retry",
-            "no-match": "/dashboard?q=zebra",
-            "job-running": "/dashboard/jobs/6",
-            "job-failed": "/dashboard/jobs/3",
-            "job-retried": "/dashboard/jobs/4",
-            "job-gone": "/dashboard/jobs/999",
-        }
-        page.goto(f"{home}/dashboard")
-        page.locator("#logs summary").nth(1).click()
-        page.screenshot(path=HOUSE / "docs" / "dashboard.png", full_page=True)
-        for name, address in views.items():
-            page.goto(home + address)
-            for theme in ("light", "dark"):
-                page.emulate_media(color_scheme=theme)
-                for width in WIDTHS:
-                    page.set_viewport_size({"width": width, "height": 800})
-                    page.screenshot(path=target / f"{name}-{width}-{theme}.png", full_page=True)
-        browser.close()
-    print(f"{len(views) * 2 * len(WIDTHS)} pictures in {target}")
+def take(page: Page, target: Path, name: str, *, full_page: bool = True) -> None:
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 800})
+            page.screenshot(path=target / f"{name}-{width}-{theme}.png", full_page=full_page)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.emulate_media(color_scheme="light")
 
 
 if __name__ == "__main__":

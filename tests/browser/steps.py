@@ -7,8 +7,11 @@ from typing import Any
 
 from playwright.sync_api import Page
 
+PATIENCE = 20.0
+"""Seconds to wait for what must come. Long, because a busy computer can stop a browser for that long."""
 
-def until(page: Page, expression: str, argument: Any = None, *, seconds: float = 8) -> None:
+
+def until(page: Page, expression: str, argument: Any = None, *, seconds: float = PATIENCE) -> None:
     """Wait until ``expression`` is true in the page. Playwright's own function would need ``unsafe-eval``."""
     deadline = time.monotonic() + seconds
     while not page.evaluate(expression, argument):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from demo import demo
-from playwright.sync_api import Page, expect
-from steps import until
+from playwright.sync_api import BrowserContext, Page, expect
+from steps import is_focused, rows, until
 
 
 def test_dispatch_watch_and_cancel(page: Page) -> None:
@@ -24,3 +26,61 @@ def test_dispatch_watch_and_cancel(page: Page) -> None:
         page.goto(f"{home}/dashboard")
         expect(page.locator("#logs tbody tr").first).to_be_visible()
         page.close()  # before its server is gone
+
+
+def test_a_reader_is_not_disturbed_while_jobs_run(page: Page, open_context: Callable[..., BrowserContext]) -> None:
+    """The ticks of the page itself, the logs of real jobs; nothing here is made to look as if."""
+    with demo() as home:
+        page.set_viewport_size({"width": 1280, "height": 1800})
+        for title in ("Succeed", "Fail for good", "Fail, then succeed"):
+            page.goto(home)
+            page.get_by_role("button", name=f"Run: {title}").click()
+            page.get_by_role("link", name="Watch it").wait_for()
+        page.goto(f"{home}/dashboard?per_page=50")
+        expect(page.locator("#logs tbody")).to_contain_text("hung up", timeout=20_000)
+
+        # Typed text and focus, an opened row and the row itself: while the attempts come in.
+        page.locator("#logs tr", has_text="hung up").last.locator("summary").click()
+        opened = page.locator("#logs details[open]")
+        opened.evaluate("it => { window.opened = it; }")
+        page.mouse.move(5, 5)
+        page.locator("#q").focus()
+        before = rows(page)
+        page.keyboard.type("r")
+        page.keyboard.press("Backspace")
+        until(page, "most => document.querySelectorAll('#logs tbody tr').length > most", len(before), seconds=20)
+        assert page.evaluate("window.opened.isConnected && window.opened.open")
+        assert is_focused(page, "#q")
+        assert page.input_value("#q") == ""
+        assert page.url.endswith("?per_page=50")
+
+        # The place: who has scrolled down gets a note instead of new rows.
+        expect(page.locator("#logs tbody tr").first).to_contain_text("completed processing", timeout=20_000)
+        page.set_viewport_size({"width": 1280, "height": 420})
+        page.evaluate("scrollTo(0, 150)")
+        shown = rows(page)
+        other = open_context().new_page()
+        other.goto(home)
+        other.get_by_role("button", name="Run: Succeed").click()
+        other.get_by_role("link", name="Watch it").wait_for()
+        expect(page.locator("#arrived")).to_contain_text("new log", timeout=10_000)
+        assert rows(page) == shown
+        assert page.evaluate("scrollY") == 150
+
+        # Retry with a click, then without JavaScript; the way back leads to the same list.
+        page.locator("#logs tr", has_text="no such user").first.get_by_role("link").click()
+        expect(page.locator(".job-state")).to_have_text("Failed")
+        page.get_by_role("button", name="Retry").click()
+        expect(page.locator("#attempt-3")).to_be_visible(timeout=20_000)
+        expect(page.locator(".story")).to_contain_text("Retried on the dashboard")
+        expect(page.locator(".job-state")).to_have_text("Failed", timeout=20_000)
+        page.go_back()
+        assert page.url.endswith("/dashboard?per_page=50")
+        expect(page.locator("#logs tbody tr").first).to_be_visible()
+
+        plain = open_context(java_script_enabled=False).new_page()
+        plain.goto(f"{home}/dashboard/jobs/2")
+        plain.get_by_role("button", name="Retry").click()
+        expect(plain.locator(".story")).to_contain_text("Background job put back to pending by hand")
+        for tab in (page, other, plain):
+            tab.close()  # before their server is gone

@@ -109,6 +109,28 @@ def test_small_screens(
             assert small == [], (name, width)
 
 
+def test_the_bar_at_the_top_has_room_for_every_state(site: LiveSite, page: Page, errors: Errors) -> None:  # 19
+    errors.expected = True
+    page.goto(site.url)
+    site.server.stop()
+    look(page)
+    for state in ("Reconnecting…", "Paused"):
+        expect(page.locator("[data-live-words]")).to_have_text(state)
+        for width in (320, 375, 768):
+            page.set_viewport_size({"width": width, "height": 700})
+            words_end = page.evaluate(
+                """() => {
+                    const range = document.createRange();
+                    range.selectNodeContents(document.querySelector(".brand"));
+                    return range.getBoundingClientRect().right;
+                }"""
+            )
+            tools = page.locator(".top-tools").bounding_box()
+            assert tools is not None
+            assert words_end <= tools["x"], (state, width)
+        page.locator("[data-live-switch]").click()
+
+
 def test_cards_on_a_phone_are_still_a_table(
     site: LiveSite, open_context: Callable[..., BrowserContext]
 ) -> None:  # 19

@@ -46,13 +46,35 @@ def test_columns_and_badges(site: LiveSite, page: Page) -> None:  # 1
             assert (min(channels) > 150) is brighter
 
 
-def test_a_log_of_another_process_is_seen_within_three_seconds(site: LiveSite, page: Page) -> None:  # 2
+def test_times_are_relative_and_exact(site: LiveSite, page: Page) -> None:  # 1
+    page.goto(site.url)
+    time_of_row = page.locator(".cell-created time").first
+    expect(time_of_row).to_have_text("1 hour ago")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", time_of_row.get_attribute("datetime") or "")
+    assert re.fullmatch(r"\d+ \w+ \d{4}, \d\d:\d\d:\d\d UTC", time_of_row.get_attribute("title") or "")
+
+
+def test_rows_per_page(site: LiveSite, page: Page) -> None:
+    page.goto(site.url)
+    choice = page.locator("select[name=per_page]")
+    assert choice.locator("option").all_inner_texts() == ["10", "25", "50", "100"]
+    assert choice.input_value() == "10"
+    expect(page.locator("#logs tbody tr")).to_have_count(10)
+    choice.select_option("25")
+    expect(page.locator("#logs tbody tr")).to_have_count(25)
+    assert page.url.endswith("?per_page=25")
+    page.reload()
+    assert choice.input_value() == "25"
+
+
+def test_a_log_of_another_process_is_seen_at_the_next_look(site: LiveSite, page: Page) -> None:  # 2
+    """That is within two seconds; how punctual the clock of a busy computer is, is no matter of ours."""
     page.goto(site.url)
     page.evaluate("window.here = true")
     subprocess.run([sys.executable, "-c", INSERT, Path(site.app.instance_path, "app.db")], check=True)
-    started = time.monotonic()
-    expect(page.locator("#logs tbody tr").first).to_contain_text("from another process", timeout=3000)
-    assert time.monotonic() - started < 3
+    before = len(site.requests)
+    expect(page.locator("#logs tbody tr").first).to_contain_text("from another process")
+    assert len(site.requests) - before <= 2  # one may have been under way
     assert page.evaluate("window.here")
     expect(page.locator("#announcer")).to_have_text("1 new log, 1 failure.")
 
@@ -363,6 +385,18 @@ def test_live_updates_can_be_stopped(site: LiveSite, page: Page) -> None:
     site.add_logs(1, ["on again"])
     page.clock.run_for(100)
     expect(page.locator("#logs tbody tr").first).to_contain_text("on again")
+
+
+def test_who_pauses_is_not_told_of_another_try(site: LiveSite, page: Page, errors: Errors) -> None:
+    errors.expected = True
+    page.goto(site.url)
+    site.server.stop()
+    for _ in range(3):
+        look(page)
+    expect(page.locator("#connection")).to_contain_text("Trying again")
+    page.locator("[data-live-switch]").click()
+    expect(page.locator("#connection")).to_be_empty()
+    expect(page.locator("[data-live-words]")).to_have_text("Paused")
 
 
 def test_nothing_shifts_by_itself(site: LiveSite, page: Page) -> None:  # 19

@@ -1,4 +1,4 @@
-"""Where another process can find the application: the nine ways of starting one, and what is never a candidate."""
+"""Where another process can find the application: the ways of starting one, and what is never a candidate."""
 
 import json
 import os
@@ -42,6 +42,12 @@ STARTS = {
         ["-m", "flask", "--app", "pkg", "show"],
         {},
         ["pkg", "pkg:create_app"],
+    ),
+    "typed into an interpreter": (
+        {"pkg.py": WITH_APP},
+        ["-c", "from pkg import app, show; show(app)"],
+        {},
+        ["pkg:app", "pkg:create_app"],
     ),
     'flask --app "pkg:create_app(None)" run': (
         {"pkg.py": SHOP},

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 from sqlalchemy import make_url, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from bgjobs import database as database_module
 from bgjobs import run_background_job
@@ -154,7 +154,7 @@ def test_a_dispatch_gives_up_when_its_patience_is_over_and_says_that_nothing_was
         locked.dispatch(Job, "run")
     assert 0.4 < time.monotonic() - started < 2.0
     assert locked.count() == before
-    assert isinstance(refused.value.__cause__, DBAPIError)
+    assert isinstance(refused.value.__cause__, sqlite3.OperationalError)
     assert "locked" in str(refused.value)
 
 

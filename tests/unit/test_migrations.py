@@ -135,7 +135,7 @@ def use_for_the_first_time(path, together, results):
         database = Database(f"sqlite:///{path}")
         store = Store(database, CustomLogger(str(Path(path).parent)), Redactor())
         with store.changing() as changes:
-            job_id = changes.enqueue(_new_job())
+            job_id = changes.enqueue_all([_new_job()])[0]
         results.put(("ok", job_id))
     except BaseException as error:
         results.put(("error", repr(error)))

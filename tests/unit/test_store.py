@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event
 
 from bgjobs import lookups
 from bgjobs.custom_logger import CustomLogger
@@ -49,7 +48,7 @@ def store(tmp_path, empty_database):
 
 def enqueue(store, max_pending=None, **changes):
     with store.changing() as changes_:
-        return changes_.enqueue(a_job(**changes), max_pending=max_pending, now=NOW)
+        return changes_.enqueue_all([a_job(**changes)], max_pending=max_pending, now=NOW)[0]
 
 
 def claim(store, most=1, now=NOW, **options):
@@ -111,7 +110,7 @@ def test_nothing_is_stored_or_logged_when_the_transaction_fails(store, tmp_path)
     enqueue(store)
     before = (tmp_path / "logs" / "background_jobs.log").read_text()
     with pytest.raises(ZeroDivisionError), store.changing() as changes:
-        changes.enqueue(a_job())
+        changes.enqueue_all([a_job()])
         raise ZeroDivisionError
     with store.database.reading() as connection:
         assert lookups.counts(connection)["pending"] == 1
@@ -266,19 +265,19 @@ def test_two_claimers_never_get_the_same_job(store):
 def plans(store, question):
     """The query plans of every SELECT that ``question`` makes."""
     asked = []
-    engine = store.database.engine
-    listener = lambda connection, cursor, statement, values, *rest: asked.append((statement, values))  # noqa: E731
-    event.listen(engine, "before_cursor_execute", listener)
     with store.database.writing() as connection:
+        driver = connection.connection.dbapi_connection
+        driver.set_trace_callback(asked.append)
         question(connection)
-    event.remove(engine, "before_cursor_execute", listener)
-    found = []
+        driver.set_trace_callback(None)
     with store.database.reading() as connection:
-        for statement, values in asked:
-            if statement.lstrip().startswith("SELECT"):
-                explained = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
-                found.append(" / ".join(step.detail for step in explained))
-    return found
+        explained = [
+            connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")
+            for statement in asked
+            if statement.lstrip().startswith("SELECT")
+        ]
+        assert explained
+        return [" / ".join(step.detail for step in steps) for steps in explained]
 
 
 @pytest.mark.parametrize(
@@ -399,8 +398,9 @@ def test_the_statement_that_writes_an_outcome_is_itself_guarded(store, stale):
             connection.execute(lookups.jobs.update().values(status="pending"))
         values = {f"new_{column}": None for column in JOB_COLUMNS}
         token = "another" if stale == "token" else execution.token
-        changed = connection.execute(_FINISH, {**values, "new_status": "failed", "key": job_id, "token": token})
-        assert changed.rowcount == 0
+        before = connection.exec_driver_sql("SELECT total_changes()").scalar()
+        _FINISH.execute(connection, [{**values, "new_status": "failed", "key": job_id, "token": token}])
+        assert connection.exec_driver_sql("SELECT total_changes()").scalar() == before
 
 
 def test_an_outcome_that_comes_twice_counts_once(store):
