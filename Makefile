@@ -1,17 +1,26 @@
-# make run   the demo application with its dashboard
-# make test  every check: format, lint, types, layers, tests
+# make run          the demo application with its dashboard
+# make test         every check: format, lint, types, layers, tests
+# make bench        the benchmarks
+# make css          the stylesheet, from assets/ (needs npm)
+# make screenshots  pictures of the dashboard (needs a browser)
+# make clean        away with everything that can be made again; the demo's jobs and logs stay
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BROWSER := $(VENV)/.browser
+CACHES := .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+# An environment works where it was made: that of a clone that was moved or copied would run the code of the other.
+MOVED := $(shell test "$$(cat $(STAMP) 2>/dev/null)" = "$(CURDIR)" || echo moved)
 
-.PHONY: run test lint bench css screenshots clean
+.PHONY: run test lint bench css screenshots clean moved
 
 run: $(STAMP)
-	$(BIN)/python app.py
+	@$(BIN)/python -m flask --app app bgjobs upgrade
+	@$(BIN)/python app.py
 
-test: $(STAMP) lint
+test: $(STAMP) lint $(BROWSER)
 	$(BIN)/python -m pytest
 
 lint: $(STAMP)
@@ -20,8 +29,32 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: $(STAMP)
+	$(BIN)/python bench/burst.py
+	$(BIN)/python bench/search.py
+
+css: node_modules
+	npm run css
+
+screenshots: $(STAMP) $(BROWSER)
+	$(BIN)/python tests/browser/screenshots.py
+
+clean:
+	rm -rf $(VENV) $(CACHES) node_modules build dist screenshots
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
 # Installed once; again only when what is to be installed has changed. So both commands work offline after that.
-$(STAMP): pyproject.toml requirements.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+$(STAMP): pyproject.toml requirements.txt $(MOVED)
+	test -z "$(MOVED)" || rm -rf $(VENV)
+	test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	touch $(STAMP)
+	echo "$(CURDIR)" > $(STAMP)
+
+# Tried once, because it can be impossible: without a browser its tests are left out, and one line says so.
+$(BROWSER): $(STAMP)
+	@$(BIN)/python tests/browser/bring.py
+	@touch $(BROWSER)
+
+node_modules: package.json package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund
+	touch node_modules

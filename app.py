@@ -72,12 +72,12 @@ def listen(first_port: int = 5000) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(("127.0.0.1", port))
+            listener.listen(128)
         except OSError:
             listener.close()
             continue
         if port != first_port:
             print(f"Port {first_port} is taken by another program, so this is port {port}.")
-        listener.listen(128)
         return listener
     sys.exit(f"No port from {first_port} to {first_port + 99} is free.")
 

@@ -5,4 +5,4 @@ import sys
 from flask.cli import FlaskGroup
 
 if __name__ == "__main__":
-    FlaskGroup(name="flask").main(args=["bgjobs", *sys.argv[1:]])
+    FlaskGroup(name="flask").main(args=["bgjobs", *sys.argv[1:]], prog_name="flask")

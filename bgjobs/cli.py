@@ -289,7 +289,8 @@ def upgrade_command() -> None:
     before = database.schema_revision()
     database.migrate()
     after = database.schema_revision()
-    click.echo(f"The tables are at revision {after}" + ("." if before == after else f", before at {before}."))
+    was = "" if before == after else ", and were not there before" if before is None else f", before at {before}"
+    click.echo(f"The tables are at revision {after}{was}.")
 
 
 def _parameters(text: str | None, pairs: Iterable[str]) -> dict[str, Any] | list[Any] | None:
@@ -355,7 +356,9 @@ def _print_json(value: Any) -> None:
 
 def _print_logs(records: Iterable[Record]) -> None:
     for item in records:
-        click.echo(f"[{item['created_at'][:19].replace('T', ' ')}] {item['type'].upper()}: {item['message']}")
+        # Escaped once more: a row may have been edited by hand.
+        then = (item["created_at"] or "")[:19].replace("T", " ")
+        click.echo(f"[{then}] {escape(item['type'].upper())}: {escape(item['message'])}")
 
 
 def _print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

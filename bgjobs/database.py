@@ -109,7 +109,11 @@ class Database:
         upgrade_on(connection, migrations_folder())
 
     def migrate(self) -> None:
-        """Bring the tables to this version. Several processes may call it at once; one does the work."""
+        """Bring the tables to this version. Several processes may call it at once; one does the work.
+
+        Raises :class:`ConfigurationError` when a newer version made them.
+        """
+        self._refuse_newer(self.schema_revision())
         # Alembic takes a tenth of a second to load, so it is loaded only when there is a step to take.
         from bgjobs.schema import upgrade
 
@@ -160,12 +164,16 @@ class Database:
             self.migrate()
         self._migrated = True
 
-    def _check_migratable(self, revision: str | None) -> None:
+    @staticmethod
+    def _refuse_newer(revision: str | None) -> None:
         if revision is not None and revision > SCHEMA_REVISION:
             raise ConfigurationError(
                 f"The tables of bgjobs are at revision {revision}, made by a newer version; this one knows "
                 f"{SCHEMA_REVISION}. Update flask-bgjobs."
             )
+
+    def _check_migratable(self, revision: str | None) -> None:
+        self._refuse_newer(revision)
         if not self.is_sqlite:
             raise ConfigurationError(
                 f"The tables of bgjobs are at revision {revision}, this version needs {SCHEMA_REVISION}. "

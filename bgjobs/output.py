@@ -23,23 +23,37 @@ def remove_if_empty(path: str) -> None:
 def read_from(path: str, offset: int, most: int) -> tuple[str, int]:
     """Text from ``offset`` bytes on, at most ``most`` bytes, and the offset to go on from.
 
-    A file that is shorter than ``offset`` was trimmed in between: it is read from its beginning.
+    A file that is shorter than ``offset`` was trimmed in between: it is read from its beginning. A character
+    of which only a part is there yet is left for the next time.
     """
     try:
         with open(path, "rb") as file:
             size = file.seek(0, os.SEEK_END)
-            file.seek(0 if offset > size else offset)
+            start = file.seek(0 if offset > size else offset)
             data = file.read(most)
-            return data.decode("utf-8", "backslashreplace"), file.tell()
     except FileNotFoundError:
         return "", 0
+    data = data[: len(data) - _bytes_of_unfinished_character(data)] or data
+    return data.decode("utf-8", "backslashreplace"), start + len(data)
 
 
 def read_tail(path: str, most: int) -> str:
     """The last ``most`` bytes as text."""
-    with contextlib.suppress(OSError):
-        return read_from(path, max(0, os.path.getsize(path) - most), most)[0]
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - most))
+        return file.read(most).decode("utf-8", "backslashreplace")
     return ""
+
+
+def _bytes_of_unfinished_character(data: bytes) -> int:
+    """How many bytes at the end are the beginning of a UTF-8 character that goes on."""
+    for count in range(1, min(4, len(data) + 1)):
+        if data[-count] >= 0xC0:  # the first byte of a character of several
+            length = 2 if data[-count] < 0xE0 else 3 if data[-count] < 0xF0 else 4
+            return count if count < length else 0
+        if data[-count] < 0x80:
+            break
+    return 0
 
 
 def trim(path: str, most: int, *, when_over: int | None = None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +31,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def until() -> Callable[..., Any]:
     """Wait until a condition is true and return what it was; fail when it does not become so in time."""
 
@@ -40,7 +39,7 @@ def until() -> Callable[..., Any]:
         deadline = time.monotonic() + seconds
         while not (value := condition()):
             assert time.monotonic() < deadline, "the condition did not become true in time"
-            os.sched_yield()
+            time.sleep(0.005)  # what is waited for needs the processor, too
         return value
 
     return wait

@@ -9,7 +9,7 @@ from bgjobs.app_state import AppState
 from bgjobs.role import role
 from bgjobs.supervisor.config import SupervisorConfig
 from bgjobs.supervisor.doorbell import ring
-from bgjobs.supervisor.launcher import launch_supervisor
+from bgjobs.supervisor.launcher import has_made_room, launch_supervisor
 
 
 class LocalBackend:
@@ -17,6 +17,7 @@ class LocalBackend:
 
     def __init__(self, state: AppState) -> None:
         self._state = state
+        self._met_supervisor = False
 
     def prepare(self) -> None:
         """Refuse before anything is written what could not be carried on. Raises
@@ -27,8 +28,16 @@ class LocalBackend:
         self.wake()
 
     def wake(self) -> None:
-        if not ring(self._state.folder.path) and self._state.settings.autostart:
+        listening = ring(self._state.folder.path)
+        if not self._state.settings.autostart:
+            return
+        if not listening or self._is_met_unable():
             launch_supervisor(self._config)
+
+    def _is_met_unable(self) -> bool:
+        """Asked once: two processes that disagree must not send away each other's supervisors for ever."""
+        first, self._met_supervisor = not self._met_supervisor, True
+        return first and has_made_room(self._config)
 
     @cached_property
     def _config(self) -> SupervisorConfig:

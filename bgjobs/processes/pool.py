@@ -269,9 +269,9 @@ class Pool:
         process.channel.send({"leave": True})
 
     def _retire_server(self, server: Server) -> None:
+        # Those that are not ready yet, too: they would run old code, or, when their supervisor has left, take
+        # the end of the channel for its death and start another one.
         for process in self._processes.values():
-            # Also one that is not ready yet: it reads the farewell when it is. Without one it would take our
-            # end for an accident, and start the supervisor that was just told to stop.
             if process.server is server and not process.busy:
                 self._dismiss(process)
         server.retire()

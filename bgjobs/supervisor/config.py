@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -68,3 +70,8 @@ class SupervisorConfig:
             start_method=self.start_method,
             jobs_per_process=self.jobs_per_process,
         )
+
+    def load_order(self) -> str:
+        """A hash of how the application is loaded and what it is expected to be."""
+        order = [self.app_name, self.folder, self.location.to_json()]
+        return hashlib.sha256(json.dumps(order).encode()).hexdigest()[:16]

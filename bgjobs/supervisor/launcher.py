@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
+import time
 from typing import IO
 
 from bgjobs.processes import launch
 from bgjobs.supervisor.config import SupervisorConfig
 from bgjobs.supervisor.doorbell import ring
 from bgjobs.supervisor.lock import FileLock
+from bgjobs.supervisor.status import supervisor_status
 
 # A log that nobody reads must not fill the disk: it starts anew, keeping one old file.
 _LOG_LIMIT = 1024 * 1024
+# A supervisor that was told to leave stops listening at its next turn.
+_LEAVES_WITHIN = 2.0
 
 
 def wake_or_launch(config: SupervisorConfig) -> None:
@@ -48,6 +54,22 @@ def launch_supervisor(config: SupervisorConfig) -> None:
         midwife.communicate(order)
     finally:
         lock.release()
+
+
+def has_made_room(config: SupervisorConfig) -> bool:
+    """Whether a supervisor that cannot load the application has left, because this process says otherwise how
+    to: somebody corrected a setting, and the supervisor still goes by the old one."""
+    status = supervisor_status(config.state_folder)
+    if status is None or status.app_error is None or status.load_order == config.load_order():
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(status.pid, signal.SIGTERM)
+    deadline = time.monotonic() + _LEAVES_WITHIN
+    while listening := ring(config.folder):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.01)
+    return not listening
 
 
 def _log(path: str) -> IO[bytes]:

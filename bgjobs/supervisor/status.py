@@ -28,6 +28,7 @@ class SupervisorStatus:
     fork_server_pid: int | None = None
     warning: str | None = None
     app_error: str | None = None
+    load_order: str = ""  # what app_error was met with
 
     @property
     def identity(self) -> ProcessIdentity:

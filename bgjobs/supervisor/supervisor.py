@@ -311,6 +311,7 @@ class Supervisor:
             fork_server_pid=None if server is None else server.pid,
             warning=self._pool.warning,
             app_error=self._pool.app_error,
+            load_order=self._config.load_order(),
         )
         if status != self._status:
             status.write(self._folder)

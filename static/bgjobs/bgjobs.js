@@ -23,8 +23,12 @@
 
   const next = (delay) => { clearTimeout(timer); timer = setTimeout(look, delay); };
 
+  // A computer without any network still reaches itself.
+  const isOnThisComputer = /^(localhost|127\.[\d.]+|\[::1\])$/.test(location.hostname);
+  const isOffline = () => navigator.onLine === false && !isOnThisComputer;
+
   const mayLook = () =>
-    !paused && !ended && !document.hidden && navigator.onLine !== false && !$("dialog[open]") && !isSelectingInJob();
+    !paused && !ended && !document.hidden && !isOffline() && !$("dialog[open]") && !isSelectingInJob();
 
   function look() {
     next(pause); // should the request be dropped, because the reader is searching
@@ -40,7 +44,7 @@
 
   addEventListener("visibilitychange", () => { if (!document.hidden) lookNow(); });
   addEventListener("online", () => lookNow());
-  addEventListener("offline", () => fail(0));
+  addEventListener("offline", () => { if (isOffline()) fail(0); });
   for (const event of ["input", "click", "keydown"]) addEventListener(event, stir, true);
 
   const lookNow = () => next(0);
@@ -66,7 +70,7 @@
   function fail(count) {
     failures += count;
     pause = Math.min(BASE * 2 ** failures, RETRY_MOST) * (0.8 + 0.4 * Math.random());
-    if (failures >= 3 || navigator.onLine === false) {
+    if (failures >= 3 || isOffline()) {
       say(`Not updating since ${lastAnswer.toLocaleTimeString()}. Trying again in ${Math.round(pause / SECOND)} s.`, "Try now", lookNow);
     }
     showSwitch();
@@ -265,7 +269,7 @@
   // Touched only when something changed: an unchanged page stays unchanged to the last attribute.
   function showSwitch() {
     const button = $("[data-live-switch]"), words = button?.querySelector("[data-live-words]");
-    const state = ended ? "Ended" : paused ? "Paused" : failures || navigator.onLine === false ? "Reconnecting…" : "Live";
+    const state = ended ? "Ended" : paused ? "Paused" : failures || isOffline() ? "Reconnecting…" : "Live";
     if (!button || words.textContent === state) return;
     words.textContent = state;
     button.setAttribute("aria-pressed", String(!paused));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,13 +21,19 @@ from bgjobs import BackgroundJobs
 expect.set_options(timeout=PATIENCE * 1000)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     mine = [item for item in items if Path(__file__).parent in item.path.parents]
     for item in mine:
         item.add_marker(pytest.mark.browser)
-    if mine and chromium() is None:
-        for item in mine:
-            item.add_marker(pytest.mark.skip(reason=NONE_FOUND))
+    if not mine or chromium() is not None:
+        return
+    if os.environ.get("BGJOBS_REQUIRE_BROWSER"):
+        raise pytest.UsageError(f"{len(mine)} {NONE_FOUND}")
+    # One stands for all of them, so that what is missing is said in one line.
+    first, *others = mine
+    first.add_marker(pytest.mark.skip(reason=f"{len(mine)} {NONE_FOUND}"))
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,9 @@ from sites import Site
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-NONE_FOUND = f"no browser: none of {', '.join(NAMES)} is installed, and Playwright has none of its own"
+NONE_FOUND = (
+    "tests need a browser: install Chromium (apt install chromium), or run .venv/bin/playwright install chromium"
+)
 
 
 @cache

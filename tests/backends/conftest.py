@@ -1,0 +1,38 @@
+"""The suite below is run once for each backend."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backend_site import BACKENDS, BackendSite
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def backend(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, empty_database: Path
+) -> Iterator[BackendSite]:
+    folder = tmp_path_factory.mktemp(request.param)
+    shutil.copy(empty_database, folder / "app.db")
+    site = BackendSite(request.param, folder, _until)
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def site(backend: BackendSite) -> BackendSite:
+    """The application, its log files read up to here."""
+    backend.forget_lines()
+    return backend
+
+
+def _until(condition: Callable[[], Any], seconds: float) -> Any:
+    deadline = time.monotonic() + seconds
+    while (value := condition()) is None:
+        assert time.monotonic() < deadline, "it did not come in time"
+        time.sleep(0.005)
+    return value
