@@ -208,18 +208,12 @@ class RealSite:
         return self.until_supervised()
 
     def until_spares_are_ready(self, count: int) -> None:
-        """Wait until so many processes wait for a job: they have the application loaded and the channel only."""
+        """Wait until so many processes wait for a job; by their title, they have no number yet."""
 
         def ready() -> bool:
-            # What a process has loaded shows in its memory: an interpreter alone has a tenth of that.
-            jobs = [item for item in self.processes() if "job_process" in " ".join(item.cmdline())]
-            idle = [item for item in jobs if item.pid not in self._pids_of_running()]
-            return sum(item.cpu_times().user > 0.2 and _waits(item.pid) for item in idle) >= count
+            return sum(" ".join(item.cmdline()).strip() == "bgjobs: job" for item in self.processes()) >= count
 
         until(ready, what=f"{count} processes wait for a job")
-
-    def _pids_of_running(self) -> set[int]:
-        return {pid for (pid,) in self.query("SELECT pid FROM background_jobs WHERE status = 'running'")}
 
     def processes(self) -> list[psutil.Process]:
         return processes_of(self.folder)
@@ -280,16 +274,6 @@ class RealSite:
         sys.path.remove(str(self.folder))
         for name in [name for name in sys.modules if name.partition(".")[0] == self.name]:
             del sys.modules[name]
-
-
-def _waits(pid: int) -> bool:
-    """Whether a process sleeps on a socket, as one does that waits for a message."""
-    with suppress(OSError):
-        return (
-            "recv" in Path(f"/proc/{pid}/wchan").read_text()
-            or "unix_stream" in Path(f"/proc/{pid}/wchan").read_text()
-        )
-    return False
 
 
 def died_within(pids: Iterable[int], seconds: float) -> bool:

@@ -6,6 +6,7 @@ would be started, this process is forked, which has everything imported, and the
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 import os
@@ -84,6 +85,7 @@ def _become(
         signal.setitimer(signal.ITIMER_REAL, 0)
         warnings.simplefilter("ignore")  # those of the tests are errors
         logging.getLogger().handlers.clear()  # and what is logged goes nowhere
+        gc.freeze()  # the tests' own objects are many, and the fork server looks through all there are
         become(role)
         importlib.import_module(module).main(channel)
     except SystemExit as leaving:
