@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from census import descriptors, zombies
+from clean_end import real_site
 from real_site import MakeSite, RealSite
-from waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
-
-# Should a test die without its teardown, its processes are gone a little later.
-IDLE_TIMEOUT = 20
-# Long enough for a stop on a busy machine, short enough for a test of what comes after it.
-KILL_GRACE = 0.5
-
-
-@contextmanager
-def real_site(folder: Path, database: Path, settings: dict[str, Any]) -> Iterator[RealSite]:
-    before = set(descriptors())
-    given = {"idle_timeout": IDLE_TIMEOUT, "kill_grace": KILL_GRACE, "processes": 4, **settings}
-    site = RealSite(folder, database, given)
-    try:
-        yield site
-    finally:
-        site.stop()
-        running = site.query("SELECT id FROM background_jobs WHERE status = 'running'")
-        site.close()
-    assert not running, "jobs are on record as running when nothing runs"
-    with closing(sqlite3.connect(folder / "app.db")) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    assert not zombies()
-    # Another test's site may have been closed in the meantime, so fewer are fine.
-    until(lambda: not set(descriptors()) - before, 1, what=f"no descriptor more than {before}: {descriptors()}")
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from census import exists
-from conftest import KILL_GRACE
+from clean_end import KILL_GRACE
 from real_site import RealSite, died_within
 
 # From the end of the job, by the promise.

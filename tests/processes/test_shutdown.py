@@ -6,7 +6,7 @@ import os
 import signal
 
 import pytest
-from conftest import KILL_GRACE
+from clean_end import KILL_GRACE
 from real_site import MakeSite, RealSite, died_within, moment_of
 from waiting import monotonic, until
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from conftest import real_site
+from clean_end import real_site
 from real_site import MakeSite, RealSite, died_within, moment_of
 from waiting import monotonic
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from census import exists
-from conftest import KILL_GRACE
+from clean_end import KILL_GRACE
 from real_site import RealSite, died_within, moment_of
 from waiting import monotonic, until
 
