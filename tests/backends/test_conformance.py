@@ -50,7 +50,7 @@ def in_an_hour(site: BackendSite) -> JobHandle:
         now=datetime.now(UTC),
     )
     with site.state.store.changing() as changes:
-        job_id = changes.enqueue(job)
+        (job_id,) = changes.enqueue_all([job])
     return JobHandle(site.state, job_id, "pending", 0)
 
 

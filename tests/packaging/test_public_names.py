@@ -24,6 +24,7 @@ NAMES = [
     "current_job",
     "role",
     "run_background_job",
+    "run_background_jobs",
 ]
 ERRORS = [
     "BackendUnavailable",
