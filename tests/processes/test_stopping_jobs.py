@@ -90,13 +90,18 @@ def test_cancel_races_with_the_end_and_exactly_one_wins(site: RealSite) -> None:
     for round_number in range(50):
         job = site.dispatch("Plain.hold", {"gate": f"race {round_number}"})
         site.until_noted(job)
-        site.open_gate(f"race {round_number}")
-        time.sleep(randomness.uniform(0, 0.012))  # the very moment is what is drawn here, not waited for
+        lead = randomness.uniform(-0.006, 0.012)  # the very moment is what is drawn here, not waited for
         refused = False
+        if lead > 0:
+            site.open_gate(f"race {round_number}")
+            time.sleep(lead)
         try:
             job.cancel()
         except InvalidTransition:
             refused = True
+        if lead <= 0:
+            time.sleep(-lead)
+            site.open_gate(f"race {round_number}")
         (row,) = site.wait(job)
         assert row.status in ("completed", "cancelled")
         if refused:
