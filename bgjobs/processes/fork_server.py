@@ -27,7 +27,15 @@ from bgjobs.processes.app_loader import (
     watched_files,
 )
 from bgjobs.processes.channel import Channel, Message
-from bgjobs.processes.job_process import STOP_SIGNALS, JobProcessConfig, prepare_to_be_forked, serve, set_title
+from bgjobs.processes.huge_pages import collapse_memory
+from bgjobs.processes.job_process import (
+    LEFT_CHILDREN,
+    STOP_SIGNALS,
+    JobProcessConfig,
+    prepare_to_be_forked,
+    serve,
+    set_title,
+)
 from bgjobs.processes.orphans import become_parent_of_orphans, children
 from bgjobs.processes.wakeup import Wakeup
 from bgjobs.runner.custom_background_job_runner import RSS_UNIT
@@ -66,6 +74,7 @@ def _load(channel: Channel, location: AppLocation, expected: Expected) -> AppSta
     # What is loaded now is shared with every child; a collector that walked it there would copy it.
     gc.collect()
     gc.freeze()
+    collapse_memory()
     channel.send(
         {
             "loaded": True,
@@ -183,10 +192,14 @@ class _Server:
         while (ended := _next_ended_child()) is not None:
             pid = ended.si_pid
             slot = self._slots.pop(pid, None)
-            good = slot is not None and ended.si_code == os.CLD_EXITED and ended.si_status == 0
-            if slot is not None and not good:
+            status_of_job = ended.si_status if ended.si_code == os.CLD_EXITED else None
+            if slot is None:
+                self._see_to_orphans(spare=pid not in self._condemned)
+            elif status_of_job == LEFT_CHILDREN:
+                self._see_to_orphans(spare=True)
+            elif status_of_job != 0:
                 _kill_group(pid)
-            self._see_to_orphans(spare=good or (slot is None and pid not in self._condemned))
+                self._see_to_orphans(spare=False)
             self._spared.discard(pid)
             self._condemned.discard(pid)
             _, status, usage = os.wait4(pid, 0)

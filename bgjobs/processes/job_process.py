@@ -19,7 +19,7 @@ from bgjobs.exceptions import BackendUnavailable
 from bgjobs.output import open_output, remove_if_empty
 from bgjobs.processes.app_loader import Expected, load_app
 from bgjobs.processes.channel import Channel, Message
-from bgjobs.processes.orphans import become_parent_of_orphans
+from bgjobs.processes.orphans import become_parent_of_orphans, has_children
 from bgjobs.role import become
 from bgjobs.runner.current_job import interrupt_current_job
 from bgjobs.runner.custom_background_job_runner import resource_usage
@@ -33,6 +33,11 @@ except ImportError:
     setproctitle = None  # type: ignore[assignment]
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+# The exit status of a process whose job went well and left processes behind, which is its right.
+LEFT_CHILDREN = 3
+# Without the wrapper that makes enumerations of the old mask: a job process pays for each function it is the first
+# to call, because counting a reference to it copies the page that it lies on.
+_change_blocked_signals = getattr(signal.pthread_sigmask, "__wrapped__", signal.pthread_sigmask)
 # The kernel picks a job before the supervisor when memory runs out (proc(5): -1000 to 1000).
 _OOM_SCORE = "500"
 # How long a job process whose supervisor is gone tries to write its outcome while the database is away.
@@ -82,7 +87,7 @@ def serve(channel: Channel, state: AppState, config: JobProcessConfig) -> NoRetu
         become("job")
         set_title("bgjobs: job")
         become_parent_of_orphans()  # as long as the job lives, all that it started can be found below it
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        _change_blocked_signals(signal.SIG_UNBLOCK, STOP_SIGNALS)
         for function in state.after_fork:
             function()
         channel.send({"ready": os.getpid()})
@@ -122,7 +127,7 @@ class _JobProcess:
         self._config = config
 
     def run(self) -> int:
-        """Run as many jobs as this process may; the exit status, 0 if all went well."""
+        """Run as many jobs as this process may; the exit status, which the server reads."""
         status = 0
         for _ in range(self._config.jobs_per_process):
             message = self._channel.receive()
@@ -134,7 +139,7 @@ class _JobProcess:
             job = Execution(**message["run"])
             outcome = self._execute(job)
             self._report(job, outcome)
-            status = 0 if outcome.kind == "completed" else 1
+            status = 1 if outcome.kind != "completed" else LEFT_CHILDREN if has_children() else 0
         return status
 
     def _execute(self, job: Execution) -> Outcome:

@@ -12,14 +12,24 @@ import os
 import sys
 
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 def become_parent_of_orphans() -> None:
     """From now on a descendant of this process becomes its child when its own parent ends. A fork does not
     inherit that."""
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if _prctl is not None:
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def has_children() -> bool:
+    """Whether this process has children, ended ones aside."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
 
 
 def children() -> set[int]:

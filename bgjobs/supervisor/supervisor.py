@@ -211,9 +211,12 @@ class Supervisor:
     def _catch_signals(self) -> None:
         wakeup = Wakeup()
         self._selector.register(wakeup, selectors.EVENT_READ, wakeup.drain)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        stop_signals = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+        for number in stop_signals:
             signal.signal(number, self._ask_to_stop)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        # A fork server has them blocked, and one that starts us hands that on.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, stop_signals)
 
     def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
         self._stop_at_once = self._stop_at_once or number == signal.SIGQUIT

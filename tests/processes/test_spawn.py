@@ -87,7 +87,7 @@ def test_the_work_goes_on_when_the_supervisor_is_killed(make_site: MakeSite) -> 
     killed_at = monotonic()
     site.kill(supervisor)
     started = site.until_noted(waiting)
-    assert started.moment - killed_at <= 3 + 3  # and the interpreter's own start
+    assert started.moment - killed_at <= 3 + 5  # and the imports of an interpreter, twice
     site.open_gate("on")
     rows = site.wait(running, waiting)
     assert {(row.status, row.attempt) for row in rows} == {("completed", 1)}

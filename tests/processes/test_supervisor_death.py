@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 from census import exists
 from real_site import MakeSite, RealSite, died_within
 from waiting import monotonic, until
@@ -65,6 +68,26 @@ def test_an_adopted_job_can_be_cancelled_and_times_out(make_site: MakeSite) -> N
     (row,) = site.wait(slow)
     assert (row.status, row.error_message.partition(":")[0]) == ("failed", "JobTimedOut")
     assert died_within(pids, 5)
+
+
+def test_one_that_was_started_where_signals_are_blocked_can_be_stopped(make_site: MakeSite) -> None:
+    """A fork server, which starts the next one when it loses its supervisor, lets no signal come through."""
+    site = make_site()
+    site.run("Plain.nothing")
+    first = site.until_supervised().pid
+    site.kill(first)  # whichever of the survivors is the fastest starts the second
+    second = site.until_supervised(first).pid
+    os.kill(second, signal.SIGTERM)
+    assert died_within([second], 5)
+    until(lambda: not site.processes(), 5, what="everybody left")
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGQUIT})
+    try:
+        site.run("Plain.nothing")
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    third = site.until_supervised().pid
+    os.kill(third, signal.SIGTERM)
+    assert died_within([third], 5)
 
 
 def test_running_jobs_do_not_notice_a_dead_fork_server(make_site: MakeSite) -> None:
