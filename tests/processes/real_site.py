@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
 from datetime import datetime
@@ -27,6 +28,7 @@ from waiting import PATIENCE, until
 
 from bgjobs import JobHandle, lookups, run_background_job
 from bgjobs.app_state import AppState, app_state
+from bgjobs.exceptions import JobWaitTimeout
 from bgjobs.supervisor.status import SupervisorStatus, supervisor_status
 
 _HERE = Path(__file__).parent
@@ -151,15 +153,23 @@ class RealSite:
 
     def wait(self, *handles: JobHandle, seconds: float = PATIENCE) -> list[Any]:
         """Wait until the jobs have ended; their rows."""
-        return [self.row(handle.wait(seconds).id) for handle in handles]
+        try:
+            return [self.row(handle.wait(seconds).id) for handle in handles]
+        except JobWaitTimeout as late:
+            raise AssertionError(f"{late}\n{self.describe()}") from None
 
     def run(self, what: str, parameters: Any = None, *, seconds: float = PATIENCE, **options: Any) -> Any:
         """Dispatch a job and wait until it has ended; its row."""
         return self.wait(self.dispatch(what, parameters, **options), seconds=seconds)[0]
 
+    def until(self, condition: Callable[[], Any], seconds: float = PATIENCE, *, what: str = "") -> Any:
+        """Wait; and when it was in vain, tell how the site is."""
+        return until(condition, seconds, what=what, explain=self.describe)
+
     def until_noted(self, job: JobHandle, what: str = "start", count: int = 1, seconds: float = PATIENCE) -> Event:
         """Wait until a job wrote such a line for the ``count``-th time; the last one."""
-        return until(lambda: self.events(job.id, what)[count - 1 :], seconds, what=f"job {job} noted {what}")[-1]
+        seen = self.until(lambda: self.events(job.id, what)[count - 1 :], seconds, what=f"job {job} noted {what}")
+        return seen[-1]  # type: ignore[no-any-return]
 
     def until_ended_badly(self, job: JobHandle, number: int = 1) -> Any:
         """Wait until an attempt of the job is on record as ended; it."""
@@ -167,7 +177,7 @@ class RealSite:
         def ended() -> list[Any]:
             return [item for item in self.attempts(job.id) if item.number == number and item.ended_at is not None]
 
-        return until(ended, what=f"attempt {number} of job {job} is on record")[0]
+        return self.until(ended, what=f"attempt {number} of job {job} is on record")[0]
 
     def open_gate(self, *names: str) -> None:
         """Let the jobs go on that wait for it."""
@@ -187,7 +197,7 @@ class RealSite:
             status = self.supervisor
             return status if status is not None and status.pid != but_not and status.fork_server_pid else None
 
-        status = until(described, what="a supervisor with a fork server")
+        status = self.until(described, what="a supervisor with a fork server")
         assert status is not None
         return status
 
@@ -198,7 +208,7 @@ class RealSite:
             status = self.supervisor
             return status if status is not None and condition(status) else None
 
-        status = until(told, what="the supervisor says so")
+        status = self.until(told, what="the supervisor says so")
         assert status is not None
         return status
 
@@ -213,7 +223,7 @@ class RealSite:
         def ready() -> bool:
             return sum(" ".join(item.cmdline()).strip() == "bgjobs: job" for item in self.processes()) >= count
 
-        until(ready, what=f"{count} processes wait for a job")
+        self.until(ready, what=f"{count} processes wait for a job")
 
     def processes(self) -> list[psutil.Process]:
         return processes_of(self.folder)
@@ -227,6 +237,28 @@ class RealSite:
         inode = f":{lock.stat().st_ino} "
         locks = Path("/proc/locks").read_text().splitlines()
         return [int(line.split()[4]) for line in locks if inode in line and "->" not in line]
+
+    def describe(self) -> str:
+        """How things are, for the reader of a failure: jobs, attempts, processes, and what was logged."""
+        jobs = self.query("SELECT id, method_name, status, attempt, retry_count, pid FROM background_jobs")
+        attempts = self.query("SELECT background_job_id, number, pid, outcome, exit_status FROM job_attempts")
+        processes = [
+            f"{item.pid} of {item.ppid()}, {item.status()}, since {time.time() - item.create_time():.1f} s, "
+            f"{item.cpu_times().user:.2f} s of CPU: {' '.join(item.cmdline()).strip()[-80:]}"
+            for item in self.processes()
+            if item.is_running()
+        ]
+        log = Path(self.state.folder.log)
+        return "\n".join(
+            (
+                f"jobs: {jobs[-20:]}",
+                f"attempts: {attempts[-20:]}",
+                f"status: {self.supervisor}",
+                f"lock: {self.supervisors()}",
+                *processes,
+                log.read_text()[-4000:] if log.exists() else "no log",
+            )
+        )
 
     def kill(self, *pids: int) -> None:
         """kill -9."""
@@ -284,8 +316,6 @@ def died_within(pids: Iterable[int], seconds: float) -> bool:
 
 def moment_of(value: datetime) -> float:
     """A time of a row on the monotonic clock, to be compared with the witness."""
-    import time
-
     return value.timestamp() - time.time() + time.clock_gettime(time.CLOCK_MONOTONIC)
 
 

@@ -33,8 +33,8 @@ def test_a_syntax_error_leaves_jobs_pending_until_it_is_corrected(make_site: Mak
     site.run("Plain.nothing")
     supervisor = site.until_supervised().pid
     site.edit("jobs", '        return "old"', "        return (")
-    jobs = [site.dispatch("Plain.answer") for _ in range(3)]
     status = site.until_told(lambda status: bool(status.app_error))
+    jobs = [site.dispatch("Plain.answer") for _ in range(3)]
     assert status.pid == supervisor
     assert "SyntaxError" in status.app_error  # type: ignore[operator]
     assert "jobs.py" in status.app_error  # type: ignore[operator]

@@ -13,13 +13,23 @@ PATIENCE = 30.0
 _LOOK_INTERVAL = 0.005
 
 
-def until(condition: Callable[[], Value], seconds: float = PATIENCE, *, what: str = "") -> Value:
-    """Wait until ``condition()`` is true and return what it was; fail when it does not become so in time."""
+def until(
+    condition: Callable[[], Value],
+    seconds: float = PATIENCE,
+    *,
+    what: str = "",
+    explain: Callable[[], str] = lambda: "",
+) -> Value:
+    """Wait until ``condition()`` is true and return what it was; fail when it does not become so in time.
+
+    ``what`` was waited for, and ``explain()`` says how things are instead.
+    """
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         # A process that spins would take a core from those it waits for.
         time.sleep(_LOOK_INTERVAL)
-        assert time.monotonic() < deadline or condition(), f"not true within {seconds:g} s: {what or condition}"
+        if time.monotonic() >= deadline and not condition():
+            raise AssertionError(f"not true within {seconds:g} s: {what or condition}\n{explain()}")
     return value
 
 
