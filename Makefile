@@ -1,5 +1,6 @@
 # make run   the demo application with its dashboard
 # make test  every check: format, lint, types, layers, tests
+# make bench bgjobs beside other job systems and the limits of this machine
 
 PYTHON ?= python3
 VENV := .venv
@@ -19,6 +20,10 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Beside other job systems, in an environment of its own; make bench QUICK=1 takes two minutes.
+bench:
+	$(PYTHON) -m bench $(if $(QUICK),--quick)
 
 # Installed once; again only when what is to be installed has changed. So both commands work offline after that.
 $(STAMP): pyproject.toml requirements.txt

@@ -119,7 +119,12 @@ class Measurement:
         for thread in threads:
             thread.join()
         self.wait()
-        return {"jobs": len(times), "errors": len(errors), "error": (errors or [None])[0], **percentiles(times, 50, 99)}
+        return {
+            "jobs": len(times),
+            "errors": len(errors),
+            "error": (errors or [None])[0],
+            **percentiles(times, 50, 99),
+        }
 
     def start_latency(self, count: int) -> Figures:
         """Milliseconds from the call to the first line of the job, with everything idle before."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 
@@ -35,23 +36,24 @@ class TwoWorkers(Driver):
             reason = str(error).strip().splitlines()[0]
             raise NotMeasured(f"no PostgreSQL answers at {server()} ({reason})") from error
         os.environ["BENCH_DATABASE"] = url = f"{server()}/{name}"
-        self._app = app.with_connector(SyncPsycopgConnector(conninfo=url, max_size=8))
-        self._app.open()
-        self._app.schema_manager.apply_schema()
+        self._opened = contextlib.ExitStack()
+        self._opened.enter_context(app.replace_connector(SyncPsycopgConnector(conninfo=url, max_size=8)))
+        self._opened.enter_context(app.open())
+        app.schema_manager.apply_schema()
 
     def start(self) -> None:
         for _ in range(2):
             self.run_worker("-m", "bench.peers.procrastinate")
 
     def dispatch(self, job: str, number: int) -> None:
-        self._app.tasks[job].defer(number=number)
+        TASKS[job].defer(number=number)
 
     def dispatch_many(self, job: str, numbers: Sequence[int]) -> None:
-        self._app.tasks[job].batch_defer(*({"number": number} for number in numbers))
+        TASKS[job].batch_defer(*({"number": number} for number in numbers))
 
     def teardown(self) -> None:
         super().teardown()
-        self._app.close()
+        self._opened.close()
         self._administer("DROP DATABASE {} WITH (FORCE)")
 
     def _administer(self, statement: str) -> None:
