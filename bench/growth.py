@@ -189,7 +189,7 @@ def fill(driver: ProcessPerJob | Driver, count: int, status: str) -> None:
             )
             connection.exec_driver_sql(
                 "INSERT INTO job_logs (background_job_id, type, message, created_at) "
-                f"{numbers} SELECT i + {first}, 'success', 'Background job completed processing', '{moment}' FROM n"
+                f"{numbers} SELECT i + {first}, 'success', 'Background job completed', '{moment}' FROM n"
             )
             # The index for the search is up to date, as it is the next day.
             connection.exec_driver_sql(

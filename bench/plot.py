@@ -58,12 +58,13 @@ def throughput_plot(results: dict[str, Any]) -> str:
     ]
     for place, (name, value, ours) in enumerate(bars):
         y = _TOP + _STEP * place
+        width = max(3, length(value))
         parts += [
             f'<text class="text" x="{_LABELS - 12}" y="{y + 13}" text-anchor="end">{escape(name)}</text>',
             f'<rect class="track" x="{_LABELS}" y="{y}" width="{room}" height="{_BAR}" rx="4"/>',
-            f'<rect class="{"ours" if ours else "peer"}" x="{_LABELS}" y="{y}" width="{max(3, length(value)):.1f}" '
+            f'<rect class="{"ours" if ours else "peer"}" x="{_LABELS}" y="{y}" width="{width:.1f}" '
             f'height="{_BAR}" rx="4"/>',
-            f'<text class="text" x="{_LABELS + max(3, length(value)) + 8:.1f}" y="{y + 13}">{value:,.0f}</text>',
+            f'<text class="text" x="{_LABELS + width + 8:.1f}" y="{y + 13}">{value:,.0f}</text>',
         ]
     if forks:
         x, bottom = _LABELS + length(forks), _TOP + _STEP * len(bars)
