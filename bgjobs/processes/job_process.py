@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 import traceback
+from collections import deque
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -125,22 +126,77 @@ class _JobProcess:
         self._channel = channel
         self._state = state
         self._config = config
+        self._jobs_left = config.jobs_per_process
+        self._in_hand: deque[Execution] = deque()  # to be run, in this order
+        self._unacknowledged: dict[str, tuple[Execution, Message]] = {}  # reported, by execution token
+        self._to_stop: set[str] = set()  # tokens of executions that the supervisor wants stopped
+        self._running: Execution | None = None
+        self._farewell = False
+        self._status = 0
 
     def run(self) -> int:
         """Run as many jobs as this process may; the exit status, which the server reads."""
-        status = 0
-        for _ in range(self._config.jobs_per_process):
-            message = self._channel.receive()
-            if message is None:  # the supervisor is gone, and there is no job to finish
-                self._state.backend.wake()
+        if self._config.jobs_per_process > 1:
+            signal.signal(signal.SIGTERM, lambda number, frame: self._stop_what_is_meant())
+        while not self._farewell and (self._jobs_left or self._in_hand or self._unacknowledged):
+            if self._in_hand and self._take_next():
+                self._run_next()
+            elif not self._hear_one():
+                self._carry_on_alone()
                 break
-            if "run" not in message:  # a farewell
-                break
-            job = Execution(**message["run"])
-            outcome = self._execute(job)
-            self._report(job, outcome)
-            status = 1 if outcome.kind != "completed" else LEFT_CHILDREN if has_children() else 0
-        return status
+        return self._status
+
+    def _hear_one(self) -> bool:
+        """Wait for a message. False when the supervisor is gone."""
+        message = self._channel.receive()
+        if message is not None:
+            self._heed(message)
+        return message is not None
+
+    def _take_next(self) -> bool:
+        """Take the next job in hand, unless the supervisor is gone."""
+        if self._config.jobs_per_process == 1:
+            self._running = self._in_hand.popleft()
+            return True
+        # What has come meanwhile may be about this job. A signal waits until we know which job it meets.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        if alive := self._hear():
+            self._running = self._in_hand.popleft()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        return alive
+
+    def _hear(self) -> bool:
+        """Take in what has come. False when the supervisor is gone."""
+        for message in self._channel.received():
+            self._heed(message)
+        return not self._channel.closed
+
+    def _heed(self, message: Message) -> None:
+        if "run" in message:
+            self._in_hand.append(Execution(**message["run"]))
+            self._jobs_left -= 1
+        elif "ack" in message:
+            self._unacknowledged.pop(message["ack"], None)
+        elif "stop" in message:
+            self._to_stop.add(message["stop"])
+        else:
+            self._farewell = True
+
+    def _run_next(self) -> None:
+        job = self._running
+        assert job is not None
+        outcome = Outcome("stopped") if job.token in self._to_stop else self._execute(job)
+        self._running = None
+        self._report(job, outcome)
+        self._status = 1 if outcome.kind != "completed" else LEFT_CHILDREN if has_children() else 0
+
+    def _stop_what_is_meant(self) -> None:
+        """SIGTERM to a process with several jobs in hand. It may come late, when the job that it was for has
+        ended: so the supervisor names the job before it sends the signal."""
+        if self._running is None:  # what came is read before the next job begins, and not by two at a time
+            return
+        if not self._hear() or self._running.token in self._to_stop:
+            interrupt_current_job()
 
     def _execute(self, job: Execution) -> Outcome:
         output = StateFolder(self._config.folder).output_file(job.id, job.attempt)
@@ -154,20 +210,23 @@ class _JobProcess:
         return outcome
 
     def _report(self, job: Execution, outcome: Outcome) -> None:
-        """Hand over the outcome and wait until it is committed; write it oneself if nobody is there."""
+        """Hand over the outcome. It is ours until it is acknowledged, which is when it is committed."""
         peak_rss, cpu_seconds = resource_usage()
         told = {**outcome.to_json(), "peak_rss": peak_rss, "cpu_seconds": cpu_seconds}
-        handed_over = self._channel.send({"outcome": told, "token": job.token})
-        if handed_over and self._channel.receive() is not None:
-            return
-        store = self._state.store_with(pooled=False)
-        for _ in range(_TRIES):
+        self._unacknowledged[job.token] = job, told
+        self._channel.send({"outcome": told, "token": job.token})
+
+    def _carry_on_alone(self) -> None:
+        """The supervisor is gone: write what nobody took, put back what has not begun, and see to a new one."""
+        left = [(job, Outcome.from_json(told)) for job, told in self._unacknowledged.values()]
+        left += [(job, Outcome("released")) for job in self._in_hand]
+        for _ in range(_TRIES if left else 0):
             try:
-                with store.changing() as changes:
-                    changes.finish([(job, Outcome.from_json(told))])
+                with self._state.store_with(pooled=False).changing() as changes:
+                    changes.finish(left)
                 break
             except BackendUnavailable as error:
-                console.warning("Job %s cannot write its outcome yet: %s", job.id, error)
+                console.warning("Job %s cannot write its outcome yet: %s", left[0][0].id, error)
                 time.sleep(_PAUSE)
         self._state.backend.wake()
 

@@ -36,13 +36,32 @@ class Process:
     server: Server
     jobs_left: int
     identity: ProcessIdentity | None = None  # None until it is ready
-    busy: bool = False
+    in_flight: int = 0  # jobs that were sent and not acknowledged yet
+    leaving: bool = False
+    reach: int = 1  # how many jobs it may have in hand at once
+    held: int = 0  # how many it had in hand after the last claim
     asked_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def busy(self) -> bool:
+        return self.in_flight > 0 or self.leaving or self.jobs_left <= 0
+
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether it may be given a job, be it behind others."""
+        return not (self.identity is None or self.leaving or self.jobs_left <= 0 or self.server.retired)
 
     def acknowledge(self, token: str) -> None:
         """The outcome is safe: the process may take another job, or leaves if it had its last."""
         self.channel.send({"ack": token})
-        self.busy = self.jobs_left <= 0
+        self.in_flight -= 1
+        if self.server.retired and not self.busy:
+            self.leave()
+
+    def leave(self) -> None:
+        """Tell a process that has nothing to do to go."""
+        self.leaving = True
+        self.channel.send({"leave": True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +105,11 @@ class Pool:
         """The processes that wait for a job, the oldest first."""
         return [item for item in self._processes.values() if item.identity is not None and not item.busy]
 
+    @property
+    def takers(self) -> list[Process]:
+        """The processes that may be given a job, those that have one among them, the oldest first."""
+        return [item for item in self._processes.values() if item.takes_jobs]
+
     def keep_idle(self, least: int, most: int) -> None:
         """See to it that at least ``least`` processes wait or are about to, and that at most ``most`` wait."""
         if self.server is None:
@@ -95,11 +119,11 @@ class Pool:
             for started in range(waiting, least, MOST_DESCRIPTORS):
                 self._start_processes(self.server, min(MOST_DESCRIPTORS, least - started))
         for surplus in self.idle[most:]:
-            self._dismiss(surplus)
+            surplus.leave()
 
     def assign(self, process: Process, message: Message) -> bool:
         """Send a process its job. False when it cannot have begun: the process is gone already."""
-        process.busy = True
+        process.in_flight += 1
         process.jobs_left -= 1
         return process.channel.send(message)
 
@@ -208,7 +232,7 @@ class Pool:
             if process.busy and process.identity is not None:
                 self._watch.until_gone(process.identity, partial(self._end, process, None))
             else:
-                self._dismiss(process)
+                process.leave()
                 self._remove(process)
 
     def _start_processes(self, server: Server, count: int) -> None:
@@ -264,16 +288,12 @@ class Pool:
 
     # -- small steps ---------------------------------------------------------------------------------
 
-    def _dismiss(self, process: Process) -> None:
-        process.busy = True
-        process.channel.send({"leave": True})
-
     def _retire_server(self, server: Server) -> None:
         # Those that are not ready yet, too: they would run old code, or, when their supervisor has left, take
         # the end of the channel for its death and start another one.
         for process in self._processes.values():
             if process.server is server and not process.busy:
-                self._dismiss(process)
+                process.leave()
         server.retire()
         if server not in self._retired:
             self._retired.append(server)

@@ -23,6 +23,8 @@ from bgjobs.supervisor.recovery import Recorded, survey
 from bgjobs.supervisor.running import RunningJob
 
 _TAIL_OF_A_LOST_JOB = 4096
+# Jobs that a process has in hand at the most: what waits behind a job that turns out to be long waits with it.
+_MOST_IN_HAND = 16
 
 
 class Ledger:
@@ -35,6 +37,7 @@ class Ledger:
         self._output_max = output_max
         self._outcomes: dict[str, tuple[Execution, Outcome]] = {}  # to be written, by execution token
         self._words: list[tuple[Execution, Message]] = []  # progress and logs, to be written
+        self._in_hand: dict[Process, list[RunningJob]] = {}  # not reported yet; the first one is being run
         self.running: dict[str, RunningJob] = {}  # by execution token
         self.stopping = False
         self.put_back = False  # whether the last transaction made a job pending again
@@ -45,8 +48,9 @@ class Ledger:
 
     @property
     def working(self) -> int:
-        """How many jobs are being run at this moment; those that reported are not."""
-        return len(self.running) - len(self._outcomes)
+        """How many jobs are being run at this moment; those that reported are not, nor those that wait."""
+        waiting = sum(len(jobs) - 1 for jobs in self._in_hand.values())
+        return len(self.running) - len(self._outcomes) - waiting
 
     # -- hear ----------------------------------------------------------------------------------------
 
@@ -62,11 +66,12 @@ class Ledger:
 
     def note_end(self, end: Ended) -> None:
         """A process ended. If it was running a job and reported nothing, that is how the job ended."""
-        for running in self.running.values():
-            if running.process is end.process:
-                self._lost(
-                    running, end.status, Outcome("lost", peak_rss=end.peak_rss, cpu_seconds=end.cpu_seconds)
-                )
+        in_it = [running for running in self.running.values() if running.process is end.process]
+        for running in [item for item in in_it if not item.has_begun]:
+            in_it.remove(running)
+            self._record(running, Outcome("released"))
+        for running in in_it:
+            self._lost(running, end.status, Outcome("lost", peak_rss=end.peak_rss, cpu_seconds=end.cpu_seconds))
 
     def climb_ladders(self) -> None:
         """Stop the jobs whose time is over, kill those that did not stop."""
@@ -77,6 +82,30 @@ class Ledger:
         """When a ladder has to be climbed next, on the monotonic clock."""
         steps = [running.next_step_at for running in self.running.values()]
         return min((step for step in steps if step is not None), default=None)
+
+    def seats(self, takers: list[Process], free: int) -> list[Process]:
+        """Who is given the next jobs, where a process may run several: first those that are at work, then as
+        many others as there are ``free`` slots, one job each in turn.
+
+        A process that got through all it had since the last claim may have twice as many in hand, one that
+        got through none half as many: where jobs are long, none waits behind another.
+        """
+        for process in takers:
+            now = len(self._in_hand.get(process, ()))
+            if now == process.held:
+                process.reach = max(1, process.reach // 2)
+            elif not now and process.held == process.reach:
+                process.reach = min(2 * process.reach, _MOST_IN_HAND)
+            process.held = now
+        working = [process for process in takers if process in self._in_hand]
+        others = sorted((process for process in takers if process not in self._in_hand), key=_is_fresh)
+        chosen = [(process, len(self._in_hand.get(process, ()))) for process in (*working, *others[:free])]
+        return [
+            process
+            for place in range(_MOST_IN_HAND)
+            for process, held in chosen
+            if held <= place < min(process.reach, held + process.jobs_left)
+        ]
 
     # -- write ---------------------------------------------------------------------------------------
 
@@ -115,8 +144,12 @@ class Ledger:
         """Say go. It is on disk who runs each job, so from here on anybody can notice its death."""
         for job, process in zip(claimed, seats, strict=False):
             assert process.identity is not None
-            deadline = None if job.timeout is None else time.monotonic() + job.timeout
-            self.running[job.token] = running = RunningJob(job, process.identity, process, deadline)
+            self.running[job.token] = running = RunningJob(job, process.identity, process, None, has_begun=False)
+            in_hand = self._in_hand.setdefault(process, [])
+            in_hand.append(running)
+            process.held = len(in_hand)
+            if in_hand[0] is running:
+                running.begin(self._kill_grace)
             if not pool.assign(process, {"run": job.to_json()}):
                 # It died while it waited, so the job has not begun: that costs no attempt.
                 self._record(running, Outcome("released"))
@@ -163,6 +196,18 @@ class Ledger:
             # A service manager that stops us sends SIGTERM to the jobs as well: that costs no attempt.
             outcome = Outcome("released", peak_rss=outcome.peak_rss, cpu_seconds=outcome.cpu_seconds)
         self._outcomes[running.job.token] = running.job, outcome
+        self._lay_down(running)
+
+    def _lay_down(self, running: RunningJob) -> None:
+        """Its process has it in hand no longer, and goes on with the next one."""
+        in_hand = self._in_hand.get(running.process) if running.process is not None else None
+        if running.process is None or in_hand is None or running not in in_hand:
+            return
+        in_hand.remove(running)
+        if not in_hand:
+            del self._in_hand[running.process]
+        elif not in_hand[0].has_begun:
+            in_hand[0].begin(self._kill_grace)
 
     def _write_words(self, changes: Changes) -> None:
         progress = {}
@@ -200,6 +245,10 @@ class Ledger:
         for running in self.running.values():
             path = self._folder.output_file(running.job.id, running.job.attempt)
             trim(path, self._output_max, when_over=2 * self._output_max)
+
+
+def _is_fresh(process: Process) -> bool:
+    return process.in_flight == 0
 
 
 def _claim(changes: Changes, seats: list[Process]) -> list[Execution]:

@@ -24,6 +24,7 @@ class RunningJob:
     identity: ProcessIdentity
     process: Process | None
     deadline: float | None  # of its timeout, on the monotonic clock
+    has_begun: bool = True  # False while it waits in its process for the jobs before it
     stop_reason: StopReason | None = None
     kill_at: float | None = None
     killed: bool = False
@@ -52,8 +53,21 @@ class RunningJob:
         """Ask the job to stop. A second reason changes nothing."""
         if self.stop_reason is None:
             self.stop_reason = reason
-            self.kill_at = (time.monotonic() if now is None else now) + grace
-            signals.terminate(self.identity)
+            if self.process is not None:
+                # By name and before the signal: a process with several jobs in hand must not stop another one.
+                self.process.channel.send({"stop": self.job.token})
+            if self.has_begun:
+                self.kill_at = (time.monotonic() if now is None else now) + grace
+                signals.terminate(self.identity)
+
+    def begin(self, grace: float) -> None:
+        """The jobs before it have ended: its process runs it now."""
+        now = time.monotonic()
+        self.has_begun = True
+        if self.stop_reason is not None:
+            self.kill_at = now + grace
+        elif self.job.timeout is not None:
+            self.deadline = now + self.job.timeout
 
     def reported(self, outcome: Outcome) -> Outcome:
         """The outcome that the process reported, read with what we know of why it was stopped."""

@@ -20,7 +20,7 @@ from bgjobs.custom_logger import CustomLogger, console
 from bgjobs.database import PATIENCE_OF_SUPERVISOR, Database
 from bgjobs.exceptions import BackendUnavailable
 from bgjobs.processes.identity import own_identity
-from bgjobs.processes.pool import Pool
+from bgjobs.processes.pool import Pool, Process
 from bgjobs.processes.wakeup import Wakeup
 from bgjobs.processes.watch import DeathWatch
 from bgjobs.redaction import Redactor
@@ -153,7 +153,7 @@ class Supervisor:
         self._look_at = time.monotonic() + (min(LOOK_INTERVAL, seconds) if seconds > 0 else LOOK_INTERVAL)
 
     def _write_and_claim(self) -> None:
-        seats = self._pool.idle[: self._free] if self._may_be_due and self._stop_asked_at is None else []
+        seats = self._seats() if self._may_be_due and self._stop_asked_at is None else []
         if not (seats or self._ledger.has_unwritten or (self._rung and self._ledger.running)):
             self._rung = False
             return
@@ -245,6 +245,12 @@ class Supervisor:
 
     # -- small steps ---------------------------------------------------------------------------------
 
+    def _seats(self) -> list[Process]:
+        """The processes that are given the next jobs, one for each."""
+        if self._config.jobs_per_process == 1:
+            return self._pool.idle[: self._free]
+        return self._ledger.seats(self._pool.takers, self._free)
+
     @property
     def _free(self) -> int:
         return max(0, self._config.processes - self._ledger.working)
@@ -257,7 +263,8 @@ class Supervisor:
         """Have as many processes waiting as will be wanted until others can be started: those for free slots,
         and twice what the last transaction took, because while that many are used up as many are started."""
         most = 2 * self._config.processes
-        wanted = min(max(SPARES_WHEN_CALM, self._free, 2 * self._last_claimed), most)
+        used_up = 2 * self._last_claimed if self._config.jobs_per_process == 1 else 0
+        wanted = min(max(SPARES_WHEN_CALM, self._free, used_up), most)
         if self._is_busy or self._may_be_due:
             self._pool.keep_idle(wanted, most)
         else:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
+from bench import jobs as benchmark
 from bgjobs import BackgroundJobs
 
 db = SQLAlchemy()
@@ -18,15 +18,11 @@ jobs = BackgroundJobs()
 class Bench:
     """The jobs that are measured."""
 
-    def nothing(self) -> None:
-        """Return at once."""
+    def nothing(self, number: int) -> None:
+        benchmark.nothing(number)
 
-    def say_when(self, path: str) -> None:
-        """Write down when the method began, on the clock of the caller."""
-        moment = time.clock_gettime(time.CLOCK_MONOTONIC)
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        os.write(descriptor, f"{moment!r}\n".encode())
-        os.close(descriptor)
+    def work(self, number: int) -> None:
+        benchmark.work(number)
 
 
 def create_app() -> Flask:

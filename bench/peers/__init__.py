@@ -1,0 +1,1 @@
+"""One file for each system that is measured: a :class:`~bench.driver.Driver` and nothing else."""

@@ -1,0 +1,65 @@
+"""Procrastinate on PostgreSQL: two workers, each with one job at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+
+import psycopg
+from procrastinate import App, PsycopgConnector, SyncPsycopgConnector
+from psycopg import sql
+
+from bench import jobs
+from bench.driver import Driver, NotMeasured
+
+
+def server() -> str:
+    """The PostgreSQL server: on this host, unless the environment says another."""
+    return os.environ.get("BENCH_POSTGRES", "postgresql://127.0.0.1:5432")
+
+
+app = App(connector=PsycopgConnector(conninfo=os.environ.get("BENCH_DATABASE", "")))
+TASKS = {"nothing": app.task(jobs.nothing, name="nothing"), "work": app.task(jobs.work, name="work")}
+
+
+class TwoWorkers(Driver):
+    name = "Procrastinate"
+    note = "PostgreSQL, 2 workers"
+    per_second = 200
+
+    def setup(self) -> None:
+        self._database = sql.Identifier(name := f"bgjobs_bench_{os.getpid()}")
+        try:
+            self._administer("CREATE DATABASE {}")
+        except psycopg.OperationalError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise NotMeasured(f"no PostgreSQL answers at {server()} ({reason})") from error
+        os.environ["BENCH_DATABASE"] = url = f"{server()}/{name}"
+        self._opened = contextlib.ExitStack()
+        self._opened.enter_context(app.replace_connector(SyncPsycopgConnector(conninfo=url, max_size=8)))
+        self._opened.enter_context(app.open())
+        app.schema_manager.apply_schema()
+
+    def start(self) -> None:
+        for _ in range(2):
+            self.run_worker("-m", "bench.peers.procrastinate")
+
+    def dispatch(self, job: str, number: int) -> None:
+        TASKS[job].defer(number=number)
+
+    def dispatch_many(self, job: str, numbers: Sequence[int]) -> None:
+        TASKS[job].batch_defer(*({"number": number} for number in numbers))
+
+    def teardown(self) -> None:
+        super().teardown()
+        self._opened.close()
+        self._administer("DROP DATABASE {} WITH (FORCE)")
+
+    def _administer(self, statement: str) -> None:
+        with psycopg.connect(f"{server()}/postgres", autocommit=True, connect_timeout=2) as connection:
+            connection.execute(sql.SQL(statement).format(self._database))  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    app.run_worker(concurrency=1)

@@ -1,0 +1,84 @@
+"""The plot for the README: bars drawn as SVG by ourselves, readable on a light and on a dark page.
+
+``python -m bench.plot RESULTS.json`` prints it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from bench.report import Rounds
+
+_WIDTH, _LABELS, _BAR, _STEP = 760, 190, 18, 30
+_TOP = 62
+_STYLE = """
+  .title { font: 600 16px system-ui, sans-serif; fill: #1f2328 }
+  .text { font: 13px system-ui, sans-serif; fill: #1f2328 }
+  .soft { font: 12px system-ui, sans-serif; fill: #59636e }
+  .ours { fill: #4f46e5 } .peer { fill: #b6bec9 } .track { fill: #818b98; opacity: .12 }
+  .limit { stroke: #d97706; stroke-width: 1.5; stroke-dasharray: 4 3 } .of-limit { fill: #b45309 }
+  @media (prefers-color-scheme: dark) {
+    .title, .text { fill: #f0f6fc } .soft { fill: #9198a1 }
+    .ours { fill: #818cf8 } .peer { fill: #59636e } .limit { stroke: #fbbf24 } .of-limit { fill: #fbbf24 }
+  }
+"""
+
+
+def throughput_plot(results: dict[str, Any]) -> str:
+    """No-op jobs a second of each system that was measured, with the bare fork limit as a line."""
+    rounds = Rounds(results)
+    bars = [
+        (
+            rounds.text(system, "name") or system,
+            rounds.of(system, "burst", "per_second"),
+            system.startswith("bgjobs"),
+        )
+        for system in rounds.systems
+    ]
+    bars = sorted((bar for bar in bars if bar[1] is not None), key=lambda bar: -bar[1])
+    forks = rounds.limit("forks") or 0.0
+    most = max([forks, *(value for _, value, _ in bars)], default=1.0)
+    height = _TOP + _STEP * len(bars) + 34
+    room = _WIDTH - _LABELS - 80
+
+    def length(value: float) -> float:
+        return room * value / most
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" '
+        f'aria-label="{escape(_summary(bars))}">',
+        f"<style>{_STYLE}</style>",
+        '<text class="title" x="0" y="20">Jobs a second</text>',
+        f'<text class="soft" x="0" y="40">1,000 jobs that do nothing, {results["machine"]["cpus"]} cores; '
+        "the median of the rounds</text>",
+    ]
+    for place, (name, value, ours) in enumerate(bars):
+        y = _TOP + _STEP * place
+        width = max(3, length(value))
+        parts += [
+            f'<text class="text" x="{_LABELS - 12}" y="{y + 13}" text-anchor="end">{escape(name)}</text>',
+            f'<rect class="track" x="{_LABELS}" y="{y}" width="{room}" height="{_BAR}" rx="4"/>',
+            f'<rect class="{"ours" if ours else "peer"}" x="{_LABELS}" y="{y}" width="{width:.1f}" '
+            f'height="{_BAR}" rx="4"/>',
+            f'<text class="text" x="{_LABELS + width + 8:.1f}" y="{y + 13}">{value:,.0f}</text>',
+        ]
+    if forks:
+        x, bottom = _LABELS + length(forks), _TOP + _STEP * len(bars)
+        parts += [
+            f'<line class="limit" x1="{x:.1f}" y1="{_TOP - 6}" x2="{x:.1f}" y2="{bottom}"/>',
+            f'<text class="soft of-limit" x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">'
+            f"bare fork and exit: {forks:,.0f}</text>",
+        ]
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _summary(bars: list[tuple[str, float, bool]]) -> str:
+    return "Jobs a second: " + ", ".join(f"{name} {value:,.0f}" for name, value, _ in bars)
+
+
+if __name__ == "__main__":
+    print(throughput_plot(json.loads(Path(sys.argv[1]).read_text("utf-8"))))
