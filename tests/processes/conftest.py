@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_start
 from clean_end import real_site
 from real_site import MakeSite, RealSite
+
+from bgjobs.processes import launch
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
 
@@ -42,3 +45,10 @@ def site(site_of_the_module: RealSite) -> Iterator[RealSite]:
     """A site that the tests of a module share: starting one takes longer than most of what is tested."""
     yield site_of_the_module
     site_of_the_module.check()
+
+
+@pytest.fixture
+def make_warm_site(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> MakeSite:
+    """As ``make_site``, where it does not matter that interpreters are started: that is left out, and its time."""
+    monkeypatch.setattr(launch, "start", warm_start.start)
+    return make_site

@@ -6,11 +6,9 @@ import random
 import time
 
 import pytest
-import warm_start
 from real_site import MakeSite, died_within, moment_of
 from waiting import monotonic, until
 
-from bgjobs.processes import launch
 from bgjobs.supervisor import main
 from bgjobs.supervisor.config import SupervisorConfig
 from bgjobs.supervisor.lock import FileLock
@@ -44,12 +42,9 @@ def test_it_stays_while_a_job_runs_or_waits_for_its_time(make_site: MakeSite) ->
     assert died_within([pid], 5)
 
 
-def test_a_job_in_the_instant_of_the_idle_exit_is_not_stranded(
-    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_in_the_instant_of_the_idle_exit_is_not_stranded(make_warm_site: MakeSite) -> None:
     """The supervisor leaves 50 ms after its last job; the next one comes 0 to 100 ms after it."""
-    site = make_site(idle_timeout=0.05, processes=1)
-    monkeypatch.setattr(launch, "start", warm_start.start)
+    site = make_warm_site(idle_timeout=0.05, processes=1)
     site.run("Plain.nothing")
     randomness = random.Random(19)
     supervisors, took = set(), []

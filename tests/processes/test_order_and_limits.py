@@ -17,8 +17,8 @@ def at_once(events: Iterable[Event]) -> int:
     return most
 
 
-def test_the_most_urgent_runs_first_then_the_oldest(make_site: MakeSite) -> None:
-    site = make_site(processes=1)
+def test_the_most_urgent_runs_first_then_the_oldest(make_warm_site: MakeSite) -> None:
+    site = make_warm_site(processes=1)
     blocker = site.dispatch("Plain.hold", {"gate": "on"})
     site.until_noted(blocker)
     priorities = [5, 0, -3, 5, 0, -3]
@@ -31,16 +31,16 @@ def test_the_most_urgent_runs_first_then_the_oldest(make_site: MakeSite) -> None
     assert at_once(site.events()) == 1
 
 
-def test_never_more_at_once_than_allowed(make_site: MakeSite) -> None:
-    site = make_site(processes=3)
+def test_never_more_at_once_than_allowed(make_warm_site: MakeSite) -> None:
+    site = make_warm_site(processes=3)
     jobs = [site.dispatch("Plain.last", {"seconds": 0.05}) for _ in range(15)]
     site.wait(*jobs)
     assert at_once(site.events()) == 3
 
 
-def test_a_process_may_be_used_again_when_it_is_allowed_to(make_site: MakeSite) -> None:
+def test_a_process_may_be_used_again_when_it_is_allowed_to(make_warm_site: MakeSite) -> None:
     """JOBS_PER_PROCESS: the same rules, several jobs one after the other in one process."""
-    site = make_site(processes=2, jobs_per_process=5)
+    site = make_warm_site(processes=2, jobs_per_process=5)
     jobs = [site.dispatch("Plain.nothing") for _ in range(40)]
     rows = site.wait(*jobs)
     assert {(row.status, row.attempt) for row in rows} == {("completed", 1)}

@@ -25,8 +25,8 @@ def test_each_attempt_has_a_file_and_an_empty_one_does_not_stay(site: RealSite) 
     until(lambda: not os.path.exists(site.state.folder.output_file(row.id, 3)), 5)
 
 
-def test_a_hundred_megabytes_are_capped_and_the_newest_stay(make_site: MakeSite) -> None:
-    site = make_site(output_max=OUTPUT_MAX)
+def test_a_hundred_megabytes_are_capped_and_the_newest_stay(make_warm_site: MakeSite) -> None:
+    site = make_warm_site(output_max=OUTPUT_MAX)
     row = site.run("Plain.print_much", {"megabytes": 100})
     assert row.status == "completed"
     until(lambda: len(site.output(row.id)) <= OUTPUT_MAX, 5)
@@ -36,8 +36,8 @@ def test_a_hundred_megabytes_are_capped_and_the_newest_stay(make_site: MakeSite)
     assert site.run("Plain.nothing").status == "completed"
 
 
-def test_a_job_that_goes_on_printing_is_capped_while_it_runs(make_site: MakeSite) -> None:
-    site = make_site(output_max=OUTPUT_MAX)
+def test_a_job_that_goes_on_printing_is_capped_while_it_runs(make_warm_site: MakeSite) -> None:
+    site = make_warm_site(output_max=OUTPUT_MAX)
     job = site.dispatch("Plain.print_until", {"gate": "enough"})
     site.until_noted(job, "printed")
     path = site.state.folder.output_file(job.id, 1)

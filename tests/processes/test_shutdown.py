@@ -29,9 +29,9 @@ def stopped_with_work(site: RealSite, *signals: int) -> tuple[list, float]:  # t
     return [deaf, held, *waiting], monotonic() - asked_at
 
 
-@pytest.mark.parametrize("signals", [[TERM], [INT], [TERM] * 5, [TERM, QUIT], [QUIT]], ids=str)
-def test_unfinished_jobs_are_pending_again_and_lost_no_attempt(make_site: MakeSite, signals: list[int]) -> None:
-    site = make_site(processes=2)
+@pytest.mark.parametrize("signals", [[TERM], [INT], [TERM] * 5, [TERM, QUIT], [QUIT]])
+def test_unfinished_jobs_are_pending_again_with_all_attempts(make_warm_site: MakeSite, signals: list[int]) -> None:
+    site = make_warm_site(processes=2)
     jobs, took = stopped_with_work(site, *signals)
     # The promise is a second beyond the grace period; the machine may have other things to do.
     assert took < KILL_GRACE + 3
@@ -51,8 +51,8 @@ def test_unfinished_jobs_are_pending_again_and_lost_no_attempt(make_site: MakeSi
     site.wait(jobs[0])
 
 
-def test_a_job_may_finish_within_the_grace_period(make_site: MakeSite) -> None:
-    site = make_site(kill_grace=20)
+def test_a_job_may_finish_within_the_grace_period(make_warm_site: MakeSite) -> None:
+    site = make_warm_site(kill_grace=20)
     held = site.dispatch("Plain.hold", {"gate": "on"})
     site.until_noted(held)
     pid = site.until_supervised().pid
@@ -69,8 +69,8 @@ def test_a_job_may_finish_within_the_grace_period(make_site: MakeSite) -> None:
     assert site.until_supervised(pid).pid != pid
 
 
-def test_nothing_is_claimed_after_the_signal(make_site: MakeSite) -> None:
-    site = make_site(processes=1, kill_grace=1)
+def test_nothing_is_claimed_after_the_signal(make_warm_site: MakeSite) -> None:
+    site = make_warm_site(processes=1, kill_grace=1)
     held = site.dispatch("Plain.hold", {"gate": "on"})
     site.until_noted(held)
     waiting = [site.dispatch("Plain.nothing") for _ in range(5)]
@@ -100,9 +100,9 @@ def test_a_signal_during_the_boot_loses_nothing(make_site: MakeSite) -> None:
     until(lambda: not site.counts()["pending"])
 
 
-def test_a_job_that_gets_the_same_sigterm_loses_no_attempt(make_site: MakeSite) -> None:
+def test_a_job_that_gets_the_same_sigterm_loses_no_attempt(make_warm_site: MakeSite) -> None:
     """A service manager signals every process of the service, not the supervisor alone."""
-    site = make_site(kill_grace=5)
+    site = make_warm_site(kill_grace=5)
     job = site.dispatch("Crash.by_hanging", max_retries=0)
     job_pid = site.until_noted(job).pid
     pid = site.until_supervised().pid
@@ -118,8 +118,8 @@ def test_a_job_that_gets_the_same_sigterm_loses_no_attempt(make_site: MakeSite) 
     job.cancel()
 
 
-def test_stop_waits_until_it_has_left(make_site: MakeSite) -> None:
-    site = make_site()
+def test_stop_waits_until_it_has_left(make_warm_site: MakeSite) -> None:
+    site = make_warm_site()
     site.run("Plain.nothing")
     pid = site.until_supervised().pid
     result = site.app.test_cli_runner().invoke(args=["bgjobs", "stop"])

@@ -84,9 +84,9 @@ def test_a_folder_of_somebody_else(make_site: MakeSite) -> None:
 
 
 @pytest.mark.parametrize("name", ["supervisor.lock", "launch.lock", "supervisor.log", "status.json.new"])
-def test_a_link_in_the_place_of_a_file(make_site: MakeSite, victim: Path, name: str) -> None:
+def test_a_link_in_the_place_of_a_file(make_warm_site: MakeSite, victim: Path, name: str) -> None:
     """The dispatch is stored, because the row is the truth; the supervisor refuses to follow the link."""
-    site = make_site()
+    site = make_warm_site()
     place = Path(site.state.folder.path, name)
     place.symlink_to(victim)
     job = site.dispatch("Plain.nothing")
@@ -98,17 +98,17 @@ def test_a_link_in_the_place_of_a_file(make_site: MakeSite, victim: Path, name: 
     assert victim.read_text() == CONTENT
 
 
-def test_a_link_in_the_place_of_the_doorbell(make_site: MakeSite, victim: Path) -> None:
-    site = make_site()
+def test_a_link_in_the_place_of_the_doorbell(make_warm_site: MakeSite, victim: Path) -> None:
+    site = make_warm_site()
     Path(site.state.folder.path, "bell").symlink_to(victim)
     assert site.run("Plain.nothing").status == "completed"
     assert victim.read_text() == CONTENT
     assert stat.S_ISSOCK(os.lstat(os.path.join(site.state.folder.path, "bell")).st_mode)
 
 
-def test_a_link_in_the_place_of_an_output_file(make_site: MakeSite, victim: Path) -> None:
+def test_a_link_in_the_place_of_an_output_file(make_warm_site: MakeSite, victim: Path) -> None:
     """The output is lost, the job is not, and the file of somebody else stays as it was."""
-    site = make_site()
+    site = make_warm_site()
     first = site.run("Plain.nothing").id
     for number in range(first + 1, first + 4):
         Path(site.state.folder.output_file(number, 1)).symlink_to(victim)
@@ -117,8 +117,8 @@ def test_a_link_in_the_place_of_an_output_file(make_site: MakeSite, victim: Path
     assert victim.read_text() == CONTENT
 
 
-def test_a_link_in_the_place_of_the_log_files(make_site: MakeSite, victim: Path) -> None:
-    site = make_site()
+def test_a_link_in_the_place_of_the_log_files(make_warm_site: MakeSite, victim: Path) -> None:
+    site = make_warm_site()
     logs = site.folder / "instance" / "logs"
     logs.mkdir()
     for name in ("background_jobs.log", "background_jobs_errors.log"):

@@ -47,8 +47,8 @@ def test_the_work_goes_on_when_the_supervisor_is_killed(make_site: MakeSite) -> 
     assert all(len(site.events(job.id, "start")) == 1 for job in (*running, *more, *pending))
 
 
-def test_an_adopted_job_can_be_cancelled_and_times_out(make_site: MakeSite) -> None:
-    site = make_site()
+def test_an_adopted_job_can_be_cancelled_and_times_out(make_warm_site: MakeSite) -> None:
+    site = make_warm_site()
     job = site.dispatch("Crash.by_hanging")
     deaf = site.dispatch("Crash.by_hanging_deaf")
     slow = site.dispatch("Crash.by_hanging", timeout=4, max_retries=0)
@@ -117,9 +117,9 @@ def test_running_jobs_do_not_notice_a_dead_fork_server(make_site: MakeSite) -> N
     assert (row.status, row.retry_count) == ("completed", 1)
 
 
-def test_both_are_killed_at_once(make_site: MakeSite) -> None:
+def test_both_are_killed_at_once(make_warm_site: MakeSite) -> None:
     """The jobs that run are the only ones left. The first that ends brings everything back."""
-    site = make_site()
+    site = make_warm_site()
     first, second = (site.dispatch("Plain.hold", {"gate": gate}) for gate in ("first", "second"))
     pids = [site.until_noted(job).pid for job in (first, second)]
     status = site.until_supervised()
@@ -136,9 +136,9 @@ def test_both_are_killed_at_once(make_site: MakeSite) -> None:
     assert (row.status, row.attempt) == ("completed", 1)
 
 
-def test_everything_is_killed_and_the_next_dispatch_recovers(make_site: MakeSite) -> None:
+def test_everything_is_killed_and_the_next_dispatch_recovers(make_warm_site: MakeSite) -> None:
     """What a stop of the whole container does (F10): nothing is left, the row says running."""
-    site = make_site()
+    site = make_warm_site()
     job = site.dispatch("Plain.hold", {"gate": "again"})
     first = site.until_noted(job)
     site.kill(*[process.pid for process in site.processes()])
@@ -152,8 +152,8 @@ def test_everything_is_killed_and_the_next_dispatch_recovers(make_site: MakeSite
     assert first.pid != second.pid
 
 
-def test_everything_is_killed_and_a_look_at_the_dashboard_recovers(make_site: MakeSite) -> None:
-    site = make_site(dashboard_access="open")
+def test_everything_is_killed_and_a_look_at_the_dashboard_recovers(make_warm_site: MakeSite) -> None:
+    site = make_warm_site(dashboard_access="open")
     job = site.dispatch("Plain.hold", {"gate": "again"})
     site.until_noted(job)
     site.kill(*[process.pid for process in site.processes()])
@@ -164,9 +164,9 @@ def test_everything_is_killed_and_a_look_at_the_dashboard_recovers(make_site: Ma
     assert (row.status, row.retry_count) == ("completed", 1)
 
 
-def test_words_of_an_orphaned_job_are_heard(make_site: MakeSite) -> None:
+def test_words_of_an_orphaned_job_are_heard(make_warm_site: MakeSite) -> None:
     """Its supervisor is gone when it reports progress, logs and its result; it writes them itself."""
-    site = make_site()
+    site = make_warm_site()
     job = site.dispatch("Plain.tell_later", {"gate": "talk"})
     site.until_noted(job)
     others = [process.pid for process in site.processes() if process.pid != site.row(job.id).pid]
