@@ -209,8 +209,11 @@ class Supervisor:
     def _catch_signals(self) -> None:
         wakeup = Wakeup()
         self._selector.register(wakeup, selectors.EVENT_READ, wakeup.drain)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        stops = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+        for number in stops:
             signal.signal(number, self._ask_to_stop)
+        # A fork server blocks them, and who was started by one that lost its supervisor inherits that.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, stops)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
