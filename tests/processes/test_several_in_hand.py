@@ -142,6 +142,17 @@ def test_a_process_whose_supervisor_dies_puts_back_what_it_did_not_begin(folder)
     assert set(times_run(folder).values()) == {1}
 
 
+def test_a_supervisor_that_was_started_with_signals_blocked_can_be_stopped(folder):
+    """As a fork server starts one, which blocks them for itself."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        run_background_job("several_in_hand.Job", "quick", {"number": 1}).wait(30)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    assert stop(app_state()) is not None
+    assert supervisor_status(app_state().folder) is None
+
+
 def test_the_timeout_of_a_job_counts_from_when_it_is_run(folder):
     _, slow, _ = in_hand_behind_a_slow_job()
     late = run_background_job("several_in_hand.Job", "quick", {"number": 999}, timeout=1, max_retries=0)
