@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -226,7 +228,7 @@ def logs_command(job_id: int, follow: bool, as_json: bool) -> None:
 def cancel_command(job_id: int) -> None:
     """Cancel a pending job, or ask a running one to stop."""
     state = app_state()
-    status = state.store.cancel(job_id)
+    status = state.store.cancel(job_id, by=_whoever_this_is())
     state.backend.wake()
     click.echo(f"Job {job_id} cancelled" if status not in UNFINISHED else f"Job {job_id} was asked to stop")
 
@@ -347,6 +349,13 @@ def _show_output_until_ended(state: AppState, handle: JobHandle) -> None:
         if ended:
             return
         time.sleep(_LOOK_INTERVAL)
+
+
+def _whoever_this_is() -> str:
+    try:
+        return f"{getpass.getuser()} on the command line"
+    except (OSError, KeyError):  # a container may run us as a user that has no name
+        return f"user {os.geteuid()} on the command line"
 
 
 def _print_json(value: Any) -> None:

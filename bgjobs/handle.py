@@ -68,7 +68,7 @@ class JobHandle:
 
         Raises :class:`~bgjobs.exceptions.InvalidTransition` when it has ended already.
         """
-        self.status = self._state.store.cancel(self.id)
+        self.status = self._state.store.cancel(self.id, by="the application")
         tell(self._state.backend.wake)
         return self
 

@@ -113,9 +113,9 @@ def running(connection: Connection) -> list[Row[Any]]:
     return list(connection.execute(_RUNNING))
 
 
-def cancel_requests(connection: Connection) -> list[int]:
-    """The ids of the running jobs that somebody asked to stop."""
-    return list(connection.scalars(_CANCEL_REQUESTS))
+def cancel_requests(connection: Connection) -> dict[int, str | None]:
+    """The ids of the running jobs that somebody asked to stop, and who that was."""
+    return {row.id: row.cancel_requested_by for row in connection.execute(_CANCEL_REQUESTS)}
 
 
 def counts(connection: Connection) -> dict[str, int]:
@@ -217,4 +217,6 @@ _PENDING_OF = _EXECUTION.where(
     jobs.c.id.in_(bindparam("ids", expanding=True)), jobs.c.status == PENDING
 ).with_for_update(skip_locked=True)
 _RUNNING = select(jobs).where(IS_RUNNING).order_by(jobs.c.id)
-_CANCEL_REQUESTS = select(jobs.c.id).where(IS_RUNNING, jobs.c.cancel_requested_at.is_not(None))
+_CANCEL_REQUESTS = select(jobs.c.id, jobs.c.cancel_requested_by).where(
+    IS_RUNNING, jobs.c.cancel_requested_at.is_not(None)
+)

@@ -135,6 +135,7 @@ class BackgroundJob(Base):
     host: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     pid_namespace: Mapped[str | None] = mapped_column(String(64))
     cancel_requested_at: Mapped[datetime | None]
+    cancel_requested_by: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     exit_status: Mapped[int | None]  # of the last attempt; negative: the signal that ended it
     peak_rss: Mapped[int | None] = mapped_column(BigInteger)  # bytes
     cpu_seconds: Mapped[float | None]

@@ -6,22 +6,25 @@ import signal
 import sqlite3
 import time
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 from sqlalchemy.exc import StatementError
 
 from bgjobs import lookups
 from bgjobs.output import read_tail, trim
 from bgjobs.processes.channel import Message
+from bgjobs.processes.out_of_memory import OutOfMemoryCounter
 from bgjobs.processes.pool import Ended, Pool, Process
 from bgjobs.processes.watch import DeathWatch
+from bgjobs.runner.lost import Traces
 from bgjobs.runner.outcome import Execution, Outcome
 from bgjobs.state_folder import StateFolder, output_name
 from bgjobs.store import Changes, Store
 from bgjobs.supervisor.recovery import Recorded, survey
 from bgjobs.supervisor.running import RunningJob
 
-_TAIL_OF_A_LOST_JOB = 4096
+_TAIL_OF_A_LOST_JOB = 16 * 1024
 
 
 class Ledger:
@@ -32,6 +35,7 @@ class Ledger:
         self._folder = folder
         self._kill_grace = kill_grace
         self._output_max = output_max
+        self.out_of_memory = OutOfMemoryCounter()
         self._outcomes: dict[str, tuple[Execution, Outcome]] = {}  # to be written, by execution token
         self._words: list[tuple[Execution, Message]] = []  # progress and logs, to be written
         self.running: dict[str, RunningJob] = {}  # by execution token
@@ -56,6 +60,8 @@ class Ledger:
         if "outcome" in message:
             self._record(running, running.reported(Outcome.from_json(message["outcome"])))
         else:
+            if "progress" in message:
+                running.progress = message["progress"]
             self._words.append((running.job, message))
 
     def note_end(self, end: Ended) -> None:
@@ -90,8 +96,8 @@ class Ledger:
             cancelled = self._newly_cancelled(changes) if look_for_cancellations else []
             claimed = _claim(changes, seats) if seats else []
         self._close_written()
-        for running in cancelled:
-            running.stop("cancel", self._kill_grace)
+        for running, by in cancelled:
+            running.stop("cancel", self._kill_grace, by=by)
         return claimed
 
     def write_one_by_one(self) -> None:
@@ -134,8 +140,8 @@ class Ledger:
         found = survey(connection, self.running.keys() | self._outcomes.keys())
         for recorded in found.alive:
             self._adopt(recorded, watch)
-        for job, identity, _ in found.gone:
-            self._lost(RunningJob(job, identity, None, None), None, Outcome("lost"))
+        for job, identity, row in found.gone:
+            self._lost(RunningJob(job, identity, None, None, progress=_progress(row)), None, Outcome("lost"))
 
     def _adopt(self, recorded: Recorded, watch: DeathWatch) -> None:
         job, identity, row = recorded
@@ -143,7 +149,7 @@ class Ledger:
         if job.timeout is not None and row.started_at is not None:
             elapsed = (datetime.now(UTC) - row.started_at).total_seconds()
             deadline = time.monotonic() + job.timeout - max(0.0, elapsed)
-        self.running[job.token] = running = RunningJob(job, identity, None, deadline)
+        self.running[job.token] = running = RunningJob(job, identity, None, deadline, progress=_progress(row))
         watch.until_gone(identity, lambda: self._lost(running, None, Outcome("lost")))
 
     # -- small steps ---------------------------------------------------------------------------------
@@ -152,8 +158,14 @@ class Ledger:
         """The process of a job is gone. What it reported before counts, if it did."""
         if running.job.token not in self._outcomes:
             path = self._folder.output_file(running.job.id, running.job.attempt)
-            outcome = running.ended(status, usage, read_tail(path, _TAIL_OF_A_LOST_JOB))
-            self._record(running, outcome, by_sigterm=status == -signal.SIGTERM)
+            killed = status == -signal.SIGKILL and running.stop_reason is None
+            traces = Traces(
+                status,
+                out_of_memory=self.out_of_memory.verdict() if killed else "unknown",
+                progress=running.progress,
+                output=read_tail(path, _TAIL_OF_A_LOST_JOB),
+            )
+            self._record(running, running.ended(traces, usage), by_sigterm=status == -signal.SIGTERM)
 
     def _record(self, running: RunningJob, outcome: Outcome, *, by_sigterm: bool = False) -> None:
         if self.stopping and (outcome.kind == "stopped" or by_sigterm):
@@ -171,15 +183,15 @@ class Ledger:
         for job, values in progress.values():
             changes.progress(job, *values)
 
-    def _newly_cancelled(self, changes: Changes) -> list[RunningJob]:
-        asked = set(lookups.cancel_requests(changes.connection))
+    def _newly_cancelled(self, changes: Changes) -> list[tuple[RunningJob, str | None]]:
+        asked = lookups.cancel_requests(changes.connection)
         found = [
-            running
+            (running, asked[running.job.id])
             for token, running in self.running.items()
             if running.job.id in asked and running.stop_reason is None and token not in self._outcomes
         ]
-        for running in found:
-            changes.stopping(running.job, self._kill_grace)
+        for running, by in found:
+            changes.stopping(running.job, self._kill_grace, by)
         return found
 
     def _close_written(self) -> None:
@@ -202,3 +214,10 @@ class Ledger:
 def _claim(changes: Changes, seats: list[Process]) -> list[Execution]:
     columns = [process.identity.columns() for process in seats if process.identity is not None]
     return changes.claim(columns, backend="local", output_path=lambda job: output_name(job.id, job.attempt))
+
+
+def _progress(row: Row[Any]) -> Any:
+    """What a row says of how far its job is; None where the job said nothing."""
+    if row.progress_done is None:
+        return None
+    return row.progress_done, row.progress_total, row.progress_message

@@ -179,6 +179,8 @@ class Supervisor:
         self._tidy_at = now + TIDY_INTERVAL
         self._pool.check_deadlines()
         self._ledger.trim_outputs()
+        if self._ledger.running:
+            self._ledger.out_of_memory.look()
         self._describe()
         if not self._is_busy:
             self._index_logs()

@@ -42,6 +42,7 @@ def upgrade() -> None:
         sa.Column("host", _name),
         sa.Column("pid_namespace", sa.String(64)),
         sa.Column("cancel_requested_at", _time),
+        sa.Column("cancel_requested_by", _name),
         sa.Column("exit_status", sa.Integer),
         sa.Column("peak_rss", sa.BigInteger),
         sa.Column("cpu_seconds", sa.Float),
