@@ -17,7 +17,7 @@ import click
 import humanize
 from flask.cli import AppGroup, with_appcontext
 
-from bgjobs import lookups
+from bgjobs import lookups, pausing
 from bgjobs.app_state import AppState, app_state
 from bgjobs.exceptions import InvalidParameters, JobRunnerException
 from bgjobs.handle import JobHandle
@@ -107,6 +107,7 @@ def status_command(as_json: bool) -> None:
     with state.store.database.reading() as connection:
         running = [running_record(row) for row in lookups.running(connection)]
         counts = lookups.counts(connection)
+        paused = [row.queue for row in lookups.queues_paused(connection)]
     told = None if supervisor is None else asdict(supervisor)
     found: Record = {
         "supervisor": told
@@ -114,6 +115,7 @@ def status_command(as_json: bool) -> None:
         "fork_server": told and told["fork_server_pid"] and {"pid": told["fork_server_pid"]},
         "running": running,
         "counts": counts,
+        "paused_queues": paused,
     }
     if as_json:
         _print_json(found)
@@ -128,6 +130,8 @@ def status_command(as_json: bool) -> None:
             [(item["id"], item["pid"], _what(item), _ago(item["started_at"])) for item in running],
         )
     click.echo("  ".join(f"{name} {count:,}" for name, count in counts.items()))
+    if paused:
+        click.echo(f"paused queues: {', '.join(map(escape, paused))}")
 
 
 @bgjobs_commands.command("list")
@@ -242,6 +246,48 @@ def retry_command(job_id: int) -> None:
     state.store.retry(job_id)
     state.backend.dispatched([job_id])
     click.echo(f"Job {job_id} is pending again")
+
+
+@bgjobs_commands.command("pause")
+@job_id
+@_refusals_in_one_line
+def pause_command(job_id: int) -> None:
+    """Hold up a running job, with everything it started; its timeout stands still."""
+    state = app_state()
+    pausing.pause(state.store, job_id, by=_whoever_this_is())
+    state.backend.wake()
+    click.echo(f"Job {job_id} is paused")
+
+
+@bgjobs_commands.command("resume")
+@job_id
+@_refusals_in_one_line
+def resume_command(job_id: int) -> None:
+    """Let a paused job go on."""
+    state = app_state()
+    pausing.resume(state.store, job_id, by=_whoever_this_is())
+    state.backend.wake()
+    click.echo(f"Job {job_id} goes on")
+
+
+@bgjobs_commands.command("pause-queue")
+@click.argument("queue", metavar="NAME")
+@_refusals_in_one_line
+def pause_queue_command(queue: str) -> None:
+    """Start no more jobs of a queue. Those that run go on."""
+    news = pausing.pause_queue(app_state().store, queue, by=_whoever_this_is())
+    click.echo(f"Queue {queue} is paused" if news else f"Queue {queue} was paused already")
+
+
+@bgjobs_commands.command("resume-queue")
+@click.argument("queue", metavar="NAME")
+@_refusals_in_one_line
+def resume_queue_command(queue: str) -> None:
+    """Start the jobs of a paused queue again."""
+    state = app_state()
+    pausing.resume_queue(state.store, queue)
+    state.backend.wake()
+    click.echo(f"Queue {queue} goes on")
 
 
 @bgjobs_commands.command("supervise")

@@ -101,6 +101,14 @@ def cancel_requested(job: NamedJob, grace: float, by: str | None = None) -> LogE
     )
 
 
+def paused(job: NamedJob, by: str | None) -> LogEntry:
+    return entry(INFO, job, f"Background job paused{f' by {by}' if by else ''}; its timeout stands still")
+
+
+def resumed(job: NamedJob, by: str | None) -> LogEntry:
+    return entry(INFO, job, f"Background job resumed{f' by {by}' if by else ''}")
+
+
 def retried_by_hand(job: NamedJob) -> LogEntry:
     return entry(INFO, job, "Background job put back to pending by hand")
 

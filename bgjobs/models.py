@@ -118,6 +118,7 @@ class BackgroundJob(Base):
     max_retries: Mapped[int] = mapped_column(default=3)
     retry_delay: Mapped[Any] = mapped_column(JsonText, default=5.0)  # seconds, or a list of them
     timeout: Mapped[float | None]  # seconds
+    limits: Mapped[Any] = mapped_column(JsonText, nullable=True)  # limits.py: memory, nice, output_max
     scheduled_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
@@ -136,6 +137,9 @@ class BackgroundJob(Base):
     pid_namespace: Mapped[str | None] = mapped_column(String(64))
     cancel_requested_at: Mapped[datetime | None]
     cancel_requested_by: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    paused_at: Mapped[datetime | None]  # these three: of this execution, and while it runs
+    paused_by: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    paused_seconds: Mapped[float | None]  # of the pauses that are over
     exit_status: Mapped[int | None]  # of the last attempt; negative: the signal that ended it
     peak_rss: Mapped[int | None] = mapped_column(BigInteger)  # bytes
     cpu_seconds: Mapped[float | None]
@@ -219,6 +223,16 @@ class JobAttempt(Base):
         Index("ix_job_attempts_job", "background_job_id", "number"),
         {"sqlite_autoincrement": True},
     )
+
+
+class PausedQueue(Base):
+    """A queue of which no job is started. Mostly there is none, and the claim looks into an empty table."""
+
+    __tablename__ = "bgjobs_paused_queues"
+
+    queue: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
+    paused_at: Mapped[datetime]
+    paused_by: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
 
 
 class Meta(Base):

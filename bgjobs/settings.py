@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from bgjobs.exceptions import ConfigurationError
+from bgjobs.limits import memory_size, niceness
 from bgjobs.redaction import DEFAULT_KEY_PATTERN
 from bgjobs.retry import LONGEST_DELAY
 
@@ -136,6 +137,8 @@ class Settings:
     idle_timeout: float = _setting(300.0, _seconds)
     autostart: bool = _setting(True, _flag)
     timeout: float | None = _setting(None, _timeout)  # no limit
+    memory: int | None = _setting(None, memory_size)  # no limit
+    nice: int | None = _setting(None, niceness)  # as nice as the supervisor
     kill_grace: float = _setting(10.0, _seconds)  # what container engines give, too
     max_pending: int | None = _setting(None, _whole(1, 2**31))  # no limit
     state_dir: str | None = _setting(None, _text)  # <instance>/bgjobs

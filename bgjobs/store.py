@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, null, select, update
 
 from bgjobs import custom_logger as wording
 from bgjobs.custom_logger import CustomLogger, LogEntry
 from bgjobs.database import Database
 from bgjobs.exceptions import InvalidTransition, QueueFull
+from bgjobs.limits import Limits
 from bgjobs.lookups import (
     attempts,
     current_executions,
@@ -63,6 +64,7 @@ class NewJob:
     max_retries: int
     retry_delay: RetryDelay
     timeout: float | None
+    limits: Limits | None = None
 
 
 class Store:
@@ -129,6 +131,7 @@ class Changes:
             "max_retries": job.max_retries,
             "retry_delay": job.retry_delay,
             "timeout": job.timeout,
+            "limits": job.limits,
             "scheduled_at": job.scheduled_at,
             "created_at": now,
             "updated_at": now,
@@ -229,7 +232,7 @@ class Changes:
 
     def cancel(self, job_id: int, *, by: str | None = None, now: datetime | None = None) -> str:
         """Cancel a pending job, or note that a running one is to stop; the status then."""
-        now, by = now or _now(), _who(by)
+        now, by = now or _now(), who(by)
         this_job = jobs.c.id == possible_id(job_id)
         stopped = self.connection.execute(
             update(jobs)
@@ -308,6 +311,10 @@ class Changes:
         """Note that a running job is now being stopped because somebody asked for it."""
         self._tell(wording.cancel_requested(job, grace, by))
 
+    def note(self, entry: LogEntry) -> None:
+        """Add a record of what somebody did beside the transitions here."""
+        self._tell(entry)
+
     def write_logs(self) -> None:
         """Insert the records that are not in ``job_logs`` yet. Call it before the commit."""
         unwritten, self._unwritten = self._unwritten, []
@@ -355,7 +362,7 @@ def _new(values: Mapping[str, Any]) -> dict[str, Any]:
     return {f"new_{column}": value for column, value in values.items()}
 
 
-def _who(by: str | None) -> str | None:
+def who(by: str | None) -> str | None:
     """A name as it may be stored: it comes from whoever is logged in somewhere."""
     return escape(by)[:_LONGEST_WHO] or None if by else None
 
@@ -377,6 +384,7 @@ _INSERT_JOB = Prepared(
         "max_retries",
         "retry_delay",
         "timeout",
+        "limits",
         "scheduled_at",
         "created_at",
         "updated_at",
@@ -421,6 +429,9 @@ _CLAIM = Prepared(
         progress_done=None,
         progress_total=None,
         progress_message=None,
+        paused_at=null(),
+        paused_by=null(),
+        paused_seconds=null(),
         **{column: bindparam(f"new_{column}") for column in _PROCESS_COLUMNS},
     )
 )

@@ -16,6 +16,7 @@ from bgjobs.app_location import AppLocation
 from bgjobs.app_state import AppState
 from bgjobs.custom_logger import console
 from bgjobs.exceptions import BackendUnavailable
+from bgjobs.limits import added_niceness
 from bgjobs.output import open_output, remove_if_empty
 from bgjobs.processes.app_loader import Expected, load_app
 from bgjobs.processes.channel import Channel, Message
@@ -128,10 +129,14 @@ class _JobProcess:
             outcome = self._execute(job)
             self._report(job, outcome)
             status = 0 if outcome.kind == "completed" else 1
+            if added_niceness(job.limits):
+                break
         return status
 
     def _execute(self, job: Execution) -> Outcome:
         output = StateFolder(self._config.folder).output_file(job.id, job.attempt)
+        if nicer := added_niceness(job.limits):
+            os.nice(nicer)
         _capture_output(output)
         set_title(f"bgjobs: job {job.id} {job.class_name}::{job.method_name}")
         reporter = _Reporter(self._channel, self._state, job)

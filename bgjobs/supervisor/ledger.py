@@ -12,7 +12,9 @@ from sqlalchemy import Connection, Row
 from sqlalchemy.exc import StatementError
 
 from bgjobs import lookups
+from bgjobs.limits import added_niceness
 from bgjobs.output import read_tail, trim
+from bgjobs.processes import signals
 from bgjobs.processes.channel import Message
 from bgjobs.processes.out_of_memory import OutOfMemoryCounter
 from bgjobs.processes.pool import Ended, Pool, Process
@@ -21,7 +23,9 @@ from bgjobs.runner.lost import Traces
 from bgjobs.runner.outcome import Execution, Outcome
 from bgjobs.state_folder import StateFolder, output_name
 from bgjobs.store import Changes, Store
-from bgjobs.supervisor.recovery import Recorded, survey
+from bgjobs.supervisor.memory_guard import MemoryGuard
+from bgjobs.supervisor.recovery import Recorded, seconds_run, survey
+from bgjobs.supervisor.requests import Requested, requested
 from bgjobs.supervisor.running import RunningJob
 
 _TAIL_OF_A_LOST_JOB = 16 * 1024
@@ -36,6 +40,7 @@ class Ledger:
         self._kill_grace = kill_grace
         self._output_max = output_max
         self.out_of_memory = OutOfMemoryCounter()
+        self._memory = MemoryGuard(kill_grace)
         self._outcomes: dict[str, tuple[Execution, Outcome]] = {}  # to be written, by execution token
         self._words: list[tuple[Execution, Message]] = []  # progress and logs, to be written
         self.running: dict[str, RunningJob] = {}  # by execution token
@@ -73,18 +78,20 @@ class Ledger:
                 )
 
     def climb_ladders(self) -> None:
-        """Stop the jobs whose time is over, kill those that did not stop."""
+        """Stop the jobs whose time or memory is over, kill those that did not stop."""
+        self._memory.look_if_due(self.running.keys())
         for running in self.running.values():
             running.climb(self._kill_grace)
 
     def next_step_at(self) -> float | None:
         """When a ladder has to be climbed next, on the monotonic clock."""
         steps = [running.next_step_at for running in self.running.values()]
+        steps.append(self._memory.next_look_at)
         return min((step for step in steps if step is not None), default=None)
 
     # -- write ---------------------------------------------------------------------------------------
 
-    def write_and_claim(self, seats: list[Process], *, look_for_cancellations: bool) -> list[Execution]:
+    def write_and_claim(self, seats: list[Process], *, look_for_requests: bool) -> list[Execution]:
         """One transaction: outcomes, words, requests to stop, and due jobs for the waiting processes.
 
         Returns the executions for ``seats``, in their order. Nothing was changed if it raises.
@@ -93,11 +100,10 @@ class Ledger:
             # First what a job said, then how it ended: the row takes no progress of a job that is not running.
             self._write_words(changes)
             changes.finish(self._outcomes.values())
-            cancelled = self._newly_cancelled(changes) if look_for_cancellations else []
+            asked = self._requested(changes) if look_for_requests else Requested()
             claimed = _claim(changes, seats) if seats else []
         self._close_written()
-        for running, by in cancelled:
-            running.stop("cancel", self._kill_grace, by=by)
+        asked.carry_out(self._kill_grace)
         return claimed
 
     def write_one_by_one(self) -> None:
@@ -120,7 +126,10 @@ class Ledger:
             assert process.identity is not None
             deadline = None if job.timeout is None else time.monotonic() + job.timeout
             self.running[job.token] = running = RunningJob(job, process.identity, process, deadline)
-            if not pool.assign(process, {"run": job.to_json()}):
+            last = added_niceness(job.limits) > 0
+            if job.limits is not None:
+                self._memory.guard(running)
+            if not pool.assign(process, {"run": job.to_json()}, last=last):
                 # It died while it waited, so the job has not begun: that costs no attempt.
                 self._record(running, Outcome("released"))
 
@@ -129,7 +138,7 @@ class Ledger:
         for running in self.running.values():
             self._outcomes.setdefault(running.job.token, (running.job, Outcome("released")))
         left = list(self.running.values())
-        self.write_and_claim([], look_for_cancellations=False)
+        self.write_and_claim([], look_for_requests=False)
         for running in left:
             running.kill()
 
@@ -147,9 +156,13 @@ class Ledger:
         job, identity, row = recorded
         deadline = None
         if job.timeout is not None and row.started_at is not None:
-            elapsed = (datetime.now(UTC) - row.started_at).total_seconds()
-            deadline = time.monotonic() + job.timeout - max(0.0, elapsed)
+            deadline = time.monotonic() + job.timeout - max(0.0, seconds_run(row, datetime.now(UTC)))
         self.running[job.token] = running = RunningJob(job, identity, None, deadline, progress=_progress(row))
+        self._memory.guard(running)
+        if row.paused_at is not None:
+            running.pause()
+        elif row.paused_seconds is not None:  # it may have been resumed when nobody was there to do it
+            signals.go_on(identity)
         watch.until_gone(identity, lambda: self._lost(running, None, Outcome("lost")))
 
     # -- small steps ---------------------------------------------------------------------------------
@@ -183,14 +196,10 @@ class Ledger:
         for job, values in progress.values():
             changes.progress(job, *values)
 
-    def _newly_cancelled(self, changes: Changes) -> list[tuple[RunningJob, str | None]]:
-        asked = lookups.cancel_requests(changes.connection)
-        found = [
-            (running, asked[running.job.id])
-            for token, running in self.running.items()
-            if running.job.id in asked and running.stop_reason is None and token not in self._outcomes
-        ]
-        for running, by in found:
+    def _requested(self, changes: Changes) -> Requested:
+        open_ones = [running for token, running in self.running.items() if token not in self._outcomes]
+        found = requested(lookups.requests(changes.connection), open_ones)
+        for running, by in found.to_stop:
             changes.stopping(running.job, self._kill_grace, by)
         return found
 
@@ -200,15 +209,21 @@ class Ledger:
             running = self.running.pop(token, None)
             if running is not None and running.process is not None:
                 running.process.acknowledge(token)
-            trim(self._folder.output_file(job.id, job.attempt), self._output_max)
+            trim(self._folder.output_file(job.id, job.attempt), self._most_output(job))
         self._outcomes.clear()
         self._words.clear()
 
     def trim_outputs(self) -> None:
         """Cap what running jobs have printed so far, with some room so that it is not done for each line."""
         for running in self.running.values():
-            path = self._folder.output_file(running.job.id, running.job.attempt)
-            trim(path, self._output_max, when_over=2 * self._output_max)
+            path, most = (
+                self._folder.output_file(running.job.id, running.job.attempt),
+                self._most_output(running.job),
+            )
+            trim(path, most, when_over=2 * most)
+
+    def _most_output(self, job: Execution) -> int:
+        return self._output_max if job.limits is None else job.limits.get("output_max", self._output_max)
 
 
 def _claim(changes: Changes, seats: list[Process]) -> list[Execution]:

@@ -6,14 +6,14 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from bgjobs.exceptions import JobCancelled, JobTimedOut
+from bgjobs.exceptions import JobCancelled, JobMemoryExceeded, JobRunnerException, JobTimedOut
 from bgjobs.processes import signals
 from bgjobs.processes.identity import ProcessIdentity
 from bgjobs.processes.pool import Process
 from bgjobs.runner.lost import Traces, lost, told_of
 from bgjobs.runner.outcome import Execution, Outcome
 
-StopReason = Literal["cancel", "timeout"]
+StopReason = Literal["cancel", "timeout", "memory"]
 
 
 @dataclass(eq=False, slots=True)
@@ -29,19 +29,22 @@ class RunningJob:
     kill_at: float | None = None
     killed: bool = False
     progress: Any = None  # what it said last, as it came
+    paused_at: float | None = None  # on the monotonic clock
+    memory_used: int = 0  # the most that was seen beyond its limit
 
     @property
     def next_step_at(self) -> float | None:
         """When the ladder has to be looked at again."""
         if self.stop_reason is None:
-            return self.deadline
+            return self.deadline if self.paused_at is None else None
         return None if self.killed else self.kill_at
 
     def climb(self, grace: float, now: float | None = None) -> None:
         """Do what is due: stop a job whose time is over, kill one that did not stop."""
         now = time.monotonic() if now is None else now
         if self.stop_reason is None and self.deadline is not None and now >= self.deadline:
-            self.stop("timeout", grace, now)
+            if self.paused_at is None:
+                self.stop("timeout", grace, now)
         elif self.kill_at is not None and not self.killed and now >= self.kill_at:
             self.kill()
 
@@ -56,12 +59,32 @@ class RunningJob:
             self.stop_reason, self.stopped_by = reason, by
             self.kill_at = (time.monotonic() if now is None else now) + grace
             signals.terminate(self.identity)
+            if self.paused_at is not None:  # who is held up does not hear of it
+                self.paused_at = None
+                signals.go_on(self.identity)
+
+    def pause(self) -> None:
+        """Hold it up, and its clock with it. One that is being stopped is not held up any more."""
+        if self.stop_reason is None and self.paused_at is None:
+            self.paused_at = time.monotonic()
+            signals.hold(self.identity)
+
+    def resume(self) -> None:
+        """Let it go on, with as much time left as it had."""
+        if self.paused_at is not None:
+            if self.deadline is not None:
+                self.deadline += time.monotonic() - self.paused_at
+            self.paused_at = None
+            signals.go_on(self.identity)
 
     def reported(self, outcome: Outcome) -> Outcome:
         """The outcome that the process reported, read with what we know of why it was stopped."""
-        if outcome.kind == "stopped" and self.stop_reason == "timeout":
-            return self._timed_out(outcome)
-        return outcome
+        if outcome.kind not in ("stopped", "timed_out"):
+            return outcome
+        if self.stop_reason in ("timeout", "memory"):
+            return self._beyond_its_limit(outcome)
+        # Its own clock went on while it was held up, so what it took for its timeout may be a cancellation.
+        return replace(outcome, kind="stopped", exception_type=None, exception_message=None, traceback=None)
 
     def ended(self, traces: Traces, usage: Outcome) -> Outcome:
         """The outcome of a process that ended without reporting one."""
@@ -72,17 +95,22 @@ class RunningJob:
             by = f" by {self.stopped_by}" if self.stopped_by else ""
             told = told_of(traces, usage, f"Cancelled{by}: ")
             return replace(told, kind="stopped", exception_type=JobCancelled.__name__)
-        timed_out = self._timed_out(usage)
-        told = told_of(traces, usage, f"{timed_out.exception_message} It did not leave in an orderly way: ")
-        return replace(timed_out, **_what_is_told(told))
+        beyond = self._beyond_its_limit(usage)
+        told = told_of(traces, usage, f"{beyond.exception_message} It did not leave in an orderly way: ")
+        return replace(beyond, **_what_is_told(told))
 
-    def _timed_out(self, outcome: Outcome) -> Outcome:
+    def _beyond_its_limit(self, outcome: Outcome) -> Outcome:
+        """The failure of a job that we stopped because it took too much time or memory."""
         policy, retry_count = self.job.policy, self.job.retry_count
+        error: JobRunnerException = JobTimedOut(self.job.timeout)
+        if self.stop_reason == "memory":
+            error = JobMemoryExceeded((self.job.limits or {}).get("memory", 0), self.memory_used)
         return replace(
             outcome,
-            kind="timed_out",
-            exception_type=JobTimedOut.__name__,
-            exception_message=str(JobTimedOut(self.job.timeout)),
+            kind="timed_out" if self.stop_reason == "timeout" else "failed",
+            exception_type=type(error).__name__,
+            exception_message=str(error),
+            traceback=None,
             retry_in=policy.delay_after(retry_count) if policy.allows(retry_count) else None,
         )
 

@@ -161,7 +161,7 @@ class Supervisor:
             self._ledger.write_one_by_one()
             self._suspicious = False
         wrote = self._ledger.has_unwritten
-        claimed = self._ledger.write_and_claim(seats, look_for_cancellations=self._rung)
+        claimed = self._ledger.write_and_claim(seats, look_for_requests=self._rung)
         self._ledger.begin(claimed, seats, self._pool)
         self._rung = False
         self._written_at = time.monotonic()

@@ -23,6 +23,8 @@ DEFAULTS = {
     "IDLE_TIMEOUT": 300.0,
     "AUTOSTART": True,
     "TIMEOUT": None,
+    "MEMORY": None,
+    "NICE": None,
     "KILL_GRACE": 10.0,
     "MAX_PENDING": None,
     "STATE_DIR": None,
