@@ -225,6 +225,23 @@ class JobAttempt(Base):
     )
 
 
+class JobSample(Base):
+    """What a running job used at one moment. Bounded in number for each job: samples.py."""
+
+    __tablename__ = "job_samples"
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    background_job_id: Mapped[int] = mapped_column(_Id, ForeignKey("background_jobs.id", ondelete="CASCADE"))
+    attempt: Mapped[int]
+    at: Mapped[datetime]
+    cpu: Mapped[float | None]  # percent of one CPU
+    rss: Mapped[int] = mapped_column(BigInteger)  # bytes
+    threads: Mapped[int]
+    children: Mapped[int]
+
+    __table_args__ = (Index("ix_job_samples_job", "background_job_id", "at"), {"sqlite_autoincrement": True})
+
+
 class PausedQueue(Base):
     """A queue of which no job is started. Mostly there is none, and the claim looks into an empty table."""
 

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import StatementError
 
-from bgjobs import lookups
+from bgjobs import lookups, samples
 from bgjobs.limits import added_niceness
 from bgjobs.output import read_tail, trim
 from bgjobs.processes import signals
@@ -21,12 +21,14 @@ from bgjobs.processes.pool import Ended, Pool, Process
 from bgjobs.processes.watch import DeathWatch
 from bgjobs.runner.lost import Traces
 from bgjobs.runner.outcome import Execution, Outcome
+from bgjobs.samples import Sample
 from bgjobs.state_folder import StateFolder, output_name
 from bgjobs.store import Changes, Store
 from bgjobs.supervisor.memory_guard import MemoryGuard
 from bgjobs.supervisor.recovery import Recorded, seconds_run, survey
 from bgjobs.supervisor.requests import Requested, requested
 from bgjobs.supervisor.running import RunningJob
+from bgjobs.supervisor.sampling import Sampler
 
 _TAIL_OF_A_LOST_JOB = 16 * 1024
 
@@ -41,6 +43,8 @@ class Ledger:
         self._output_max = output_max
         self.out_of_memory = OutOfMemoryCounter()
         self._memory = MemoryGuard(kill_grace)
+        self._sampler = Sampler()
+        self._samples: list[Sample] = []  # to be written
         self._outcomes: dict[str, tuple[Execution, Outcome]] = {}  # to be written, by execution token
         self._words: list[tuple[Execution, Message]] = []  # progress and logs, to be written
         self.running: dict[str, RunningJob] = {}  # by execution token
@@ -48,7 +52,7 @@ class Ledger:
 
     @property
     def has_unwritten(self) -> bool:
-        return bool(self._outcomes or self._words)
+        return bool(self._outcomes or self._words or self._samples)
 
     @property
     def working(self) -> int:
@@ -83,6 +87,10 @@ class Ledger:
         for running in self.running.values():
             running.climb(self._kill_grace)
 
+    def take_samples(self) -> None:
+        """Look at what the running jobs use, once a second."""
+        self._samples += self._sampler.take(self.running.values())
+
     def next_step_at(self) -> float | None:
         """When a ladder has to be climbed next, on the monotonic clock."""
         steps = [running.next_step_at for running in self.running.values()]
@@ -99,6 +107,8 @@ class Ledger:
         with self._store.changing() as changes:
             # First what a job said, then how it ended: the row takes no progress of a job that is not running.
             self._write_words(changes)
+            if self._samples:
+                self._write_samples(changes)
             changes.finish(self._outcomes.values())
             asked = self._requested(changes) if look_for_requests else Requested()
             claimed = _claim(changes, seats) if seats else []
@@ -119,6 +129,7 @@ class Ledger:
                     Outcome("failed", exception_type="JobRunnerException", exception_message=message),
                 )
         self._words.clear()
+        self._samples.clear()
 
     def begin(self, claimed: list[Execution], seats: list[Process], pool: Pool) -> None:
         """Say go. It is on disk who runs each job, so from here on anybody can notice its death."""
@@ -158,6 +169,8 @@ class Ledger:
         if job.timeout is not None and row.started_at is not None:
             deadline = time.monotonic() + job.timeout - max(0.0, seconds_run(row, datetime.now(UTC)))
         self.running[job.token] = running = RunningJob(job, identity, None, deadline, progress=_progress(row))
+        if row.started_at is not None:
+            running.started -= max(0.0, (datetime.now(UTC) - row.started_at).total_seconds())
         self._memory.guard(running)
         if row.paused_at is not None:
             running.pause()
@@ -178,6 +191,8 @@ class Ledger:
                 progress=running.progress,
                 output=read_tail(path, _TAIL_OF_A_LOST_JOB),
             )
+            if usage.peak_rss is None:
+                usage = running.seen
             self._record(running, running.ended(traces, usage), by_sigterm=status == -signal.SIGTERM)
 
     def _record(self, running: RunningJob, outcome: Outcome, *, by_sigterm: bool = False) -> None:
@@ -196,6 +211,10 @@ class Ledger:
         for job, values in progress.values():
             changes.progress(job, *values)
 
+    def _write_samples(self, changes: Changes) -> None:
+        thinned = samples.add(changes.connection, self._samples)
+        self._sampler.look_less_often(item.job.token for item in self._samples if item.job.id in thinned)
+
     def _requested(self, changes: Changes) -> Requested:
         open_ones = [running for token, running in self.running.items() if token not in self._outcomes]
         found = requested(lookups.requests(changes.connection), open_ones)
@@ -212,6 +231,7 @@ class Ledger:
             trim(self._folder.output_file(job.id, job.attempt), self._most_output(job))
         self._outcomes.clear()
         self._words.clear()
+        self._samples.clear()
 
     def trim_outputs(self) -> None:
         """Cap what running jobs have printed so far, with some room so that it is not done for each line."""

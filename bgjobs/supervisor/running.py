@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from bgjobs.exceptions import JobCancelled, JobMemoryExceeded, JobRunnerException, JobTimedOut
@@ -14,6 +14,9 @@ from bgjobs.runner.lost import Traces, lost, told_of
 from bgjobs.runner.outcome import Execution, Outcome
 
 StopReason = Literal["cancel", "timeout", "memory"]
+
+
+_NOTHING_SEEN = Outcome("lost")
 
 
 @dataclass(eq=False, slots=True)
@@ -31,6 +34,8 @@ class RunningJob:
     progress: Any = None  # what it said last, as it came
     paused_at: float | None = None  # on the monotonic clock
     memory_used: int = 0  # the most that was seen beyond its limit
+    started: float = field(default_factory=time.monotonic)
+    seen: Outcome = _NOTHING_SEEN  # what it used so far, as far as somebody looked
 
     @property
     def next_step_at(self) -> float | None:
@@ -76,6 +81,10 @@ class RunningJob:
                 self.deadline += time.monotonic() - self.paused_at
             self.paused_at = None
             signals.go_on(self.identity)
+
+    def note_usage(self, rss: int, cpu_seconds: float) -> None:
+        """Remember what it uses, for the case that nobody sees how it ends."""
+        self.seen = Outcome("lost", peak_rss=max(rss, self.seen.peak_rss or 0), cpu_seconds=cpu_seconds)
 
     def reported(self, outcome: Outcome) -> Outcome:
         """The outcome that the process reported, read with what we know of why it was stopped."""

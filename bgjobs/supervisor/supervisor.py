@@ -113,6 +113,8 @@ class Supervisor:
         self._ledger.climb_ladders()
         self._take_over_if_due()
         self._look_if_due()
+        if self._ledger.running:
+            self._ledger.take_samples()
         self._write_and_claim()
         if self._stop_asked_at is not None:
             self._stop()

@@ -7,13 +7,14 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
 import pytest
 from limits_site import LimitsSite, is_alive, limits_site, state_of, until
 
-from bgjobs import lookups, pausing
+from bgjobs import lookups, pausing, samples
 from bgjobs.supervisor.status import supervisor_status
 
 
@@ -168,7 +169,7 @@ def test_a_paused_job_can_be_cancelled(site: LimitsSite) -> None:
     until(lambda: state_of(pid) == psutil.STATUS_STOPPED)
     job.cancel()
     assert job.wait(30).status == "cancelled"
-    assert not is_alive(pid)
+    until(lambda: not is_alive(pid))
 
 
 def test_a_paused_job_survives_its_supervisor_and_goes_on_under_the_next(tmp_path: Path) -> None:
@@ -211,3 +212,21 @@ def test_a_supervisor_does_not_run_in_circles_over_a_paused_queue(tmp_path: Path
         begin, before = time.monotonic(), sum(supervisor.cpu_times()[:2])
         until(lambda: time.monotonic() > begin + 3)
         assert sum(supervisor.cpu_times()[:2]) - before < 1.0
+
+
+# -- samples ---------------------------------------------------------------------------------------------
+
+
+def test_what_a_job_used_is_kept_for_a_picture_and_a_short_job_leaves_nothing(site: LimitsSite) -> None:
+    short = site.dispatch("nothing").wait(30)
+    job = site.dispatch("spin", {"seconds": 4}).wait(30)
+    assert job.status == "completed"
+    with site.state.store.database.reading() as connection:
+        assert samples.of_job(connection, short.id) == []
+        points = samples.of_job(connection, job.id)
+    assert 2 <= len(points) <= 5
+    assert points[0].cpu is None
+    assert max(point.cpu for point in points[1:]) > 10
+    assert all(point.rss > 2**20 and point.threads >= 3 and point.children == 1 for point in points[:-1])
+    moments = [point.at for point in points]
+    assert all(0.5 < (later - earlier).total_seconds() < 3 for earlier, later in pairwise(moments))
