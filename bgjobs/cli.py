@@ -28,6 +28,7 @@ from bgjobs.records import Record, job_with_story, newest_jobs, running_record
 from bgjobs.redaction import escape, escape_lines
 from bgjobs.supervisor import control
 from bgjobs.supervisor.doctor import examine
+from bgjobs.supervisor.retention import Pruned, Pruner, retention_of
 from bgjobs.supervisor.status import supervisor_status
 
 _LOOK_INTERVAL = 0.1
@@ -338,6 +339,30 @@ def upgrade_command() -> None:
     database.migrate()
     after = database.schema_revision()
     click.echo(f"The tables are at revision {after}" + ("." if before == after else f", before at {before}."))
+
+
+@bgjobs_commands.command("prune")
+@click.option("--dry-run", is_flag=True, help="Only count.")
+@as_json
+@_refusals_in_one_line
+def prune_command(dry_run: bool, as_json: bool) -> None:
+    """Remove ended jobs that are too old or too many, by the BGJOBS_RETENTION settings."""
+    state = app_state()
+    retention, pruned = retention_of(state.settings), Pruned()
+    walk = Pruner(state.store, state.folder, retention)
+    while (some := walk.prune_some(dry_run=dry_run)) is not None:
+        pruned += some
+    if as_json:
+        _print_json({"dry_run": dry_run, **pruned.to_json()})
+    elif not retention.is_limited:
+        click.echo("Jobs are kept for ever, unless BGJOBS_RETENTION_COMPLETED, _FAILED or _COUNT says otherwise.")
+    else:
+        found = ", ".join(f"{count} {status}" for status, count in pruned.to_json()["jobs"].items())
+        click.echo(
+            f"{'Would remove' if dry_run else 'Removed'} {pruned.jobs.total()} jobs ({found}), with "
+            f"{pruned.logs} log records, {pruned.attempts} attempts, {pruned.samples} samples and "
+            f"{pruned.files} files of output."
+        )
 
 
 def _parameters(text: str | None, pairs: Iterable[str]) -> dict[str, Any] | list[Any] | None:

@@ -146,6 +146,7 @@ class Settings:
     output_max: int = _setting(1024 * 1024, _whole(1024, 2**31))
     retention_completed: float | None = _setting(None, _days)  # for ever
     retention_failed: float | None = _setting(None, _days)  # for ever
+    retention_count: int | None = _setting(None, _whole(1, 2**31))  # any number
     dashboard_url: str = _setting("/dashboard", _url_path)
     dashboard_access: Any = _setting(None, _access)  # closed, but for debug mode on loopback
     redact: str = _setting(DEFAULT_KEY_PATTERN, _pattern)

@@ -29,6 +29,7 @@ from bgjobs.supervisor.config import SupervisorConfig
 from bgjobs.supervisor.doorbell import Doorbell
 from bgjobs.supervisor.ledger import Ledger
 from bgjobs.supervisor.lock import FileLock
+from bgjobs.supervisor.retention import Caretaker
 from bgjobs.supervisor.status import SupervisorStatus
 
 # Seconds between looks at the database without a ring: a commit whose ring was lost waits no longer.
@@ -61,6 +62,7 @@ class Supervisor:
         self._shown_url = database.url.render_as_string(hide_password=True)
         store = Store(database, CustomLogger(config.log_dir), Redactor(config.redact))
         self._ledger = Ledger(store, self._folder, config.kill_grace, config.output_max)
+        self._caretaker = Caretaker(store, self._folder, config.retention)
         self._selector = selectors.DefaultSelector()
         self._watch = DeathWatch(self._selector)
         self._pool = Pool(config.for_servers(self._shown_url), self._selector, self._watch)
@@ -186,6 +188,7 @@ class Supervisor:
         self._describe()
         if not self._is_busy:
             self._index_logs()
+        self._caretaker.work(is_busy=self._is_busy)
 
     def _leave_if_idle(self) -> None:
         """Leave when nothing was to be done for long enough.

@@ -230,3 +230,33 @@ def test_what_a_job_used_is_kept_for_a_picture_and_a_short_job_leaves_nothing(si
     assert all(point.rss > 2**20 and point.threads >= 3 and point.children == 1 for point in points[:-1])
     moments = [point.at for point in points]
     assert all(0.5 < (later - earlier).total_seconds() < 3 for earlier, later in pairwise(moments))
+
+
+# -- retention -------------------------------------------------------------------------------------------
+
+
+def test_the_supervisor_removes_what_is_too_much_and_the_command_the_rest(tmp_path: Path) -> None:
+    with limits_site(tmp_path, idle_timeout=60, retention_count=3) as site:
+        ids = [site.dispatch("print_much", {"lines": 2}).wait(30).id for _ in range(8)]
+        output = Path(site.state.folder.output)
+
+        def kept() -> list[int]:
+            with site.state.store.database.reading() as connection:
+                return lookups.existing(connection, ids)
+
+        until(lambda: kept() == ids[-3:])
+        assert sorted(path.name for path in output.iterdir()) == [f"{number}-1.log" for number in ids[-3:]]
+        os.environ["FLASK_BGJOBS_RETENTION_COMPLETED"] = "0"
+        try:
+            counted_only, done = (
+                json.loads(site.flask("prune", "--json", *way).stdout) for way in (["--dry-run"], [])
+            )
+            said = site.flask("prune").stdout
+        finally:
+            del os.environ["FLASK_BGJOBS_RETENTION_COMPLETED"]
+        assert {**done, "dry_run": True} == counted_only
+        assert done["jobs"] == {"completed": 3, "failed": 0, "cancelled": 0}
+        assert done["files"] == 3
+        assert said.startswith("Removed 0 jobs (0 completed, 0 failed, 0 cancelled), with 0 log records")
+        assert kept() == []
+        assert list(output.iterdir()) == []

@@ -32,6 +32,7 @@ DEFAULTS = {
     "OUTPUT_MAX": 1024 * 1024,
     "RETENTION_COMPLETED": None,
     "RETENTION_FAILED": None,
+    "RETENTION_COUNT": None,
     "DASHBOARD_URL": "/dashboard",
     "DASHBOARD_ACCESS": None,
 }
