@@ -43,14 +43,15 @@ class Traces:
     """What a process that ended without a word left behind.
 
     ``exit_status`` is negative for a signal and None where nobody could see it; ``by_us`` says that we sent
-    the signal; ``progress`` is what the job said last: done, total, message.
+    the signal; ``progress`` is what the job said last: done, total, message; ``output`` is the end of what it
+    printed, None where nobody looked.
     """
 
     exit_status: int | None = None
     by_us: bool = False
     out_of_memory: OutOfMemory = "unknown"
     progress: Sequence[Any] | None = None
-    output: str = ""
+    output: str | None = None
 
 
 def lost(job: Execution, traces: Traces, usage: Outcome | None = None) -> Outcome:
@@ -67,7 +68,7 @@ def lost(job: Execution, traces: Traces, usage: Outcome | None = None) -> Outcom
 def told_of(traces: Traces, usage: Outcome, because: str = "") -> Outcome:
     """``usage`` with all that is known: one line of error, which begins with ``because``, and the detail."""
     facts = [describe_end(traces), *_facts(traces, usage)]
-    lines = [escape(line.strip()) for line in traces.output.splitlines() if line.strip()]
+    lines = [escape(line.strip()) for line in (traces.output or "").splitlines() if line.strip()]
     if lines:
         quoted = " / ".join(shorten(line, _LONGEST_QUOTE) for line in lines[-LINES_IN_ERROR:])
         facts.append(f"last output: {quoted}")
@@ -127,8 +128,10 @@ def _progress(progress: Any) -> str:
 
 
 def _detail(traces: Traces, usage: Outcome) -> Iterator[str]:
-    yield f"The process of the job ended without a word: {describe_end(traces)}."
+    yield f"The process did not see the job through: {describe_end(traces)}."
     yield from (f"  {fact}" for fact in _facts(traces, usage))
+    if traces.output is None:
+        return
     lines = traces.output.splitlines()[-LINES_IN_DETAIL:]
     if lines:
         yield f"The end of its output (the last {LINES_IN_DETAIL} lines at the most):"

@@ -80,6 +80,12 @@ def test_a_process_that_printed_a_novel_does_not_make_the_error_one():
     assert len(outcome.traceback) < 4000
 
 
+@pytest.mark.parametrize(("output", "end"), [(None, ""), ("", "It printed nothing that was kept.\n")])
+def test_nothing_is_said_of_an_output_that_nobody_looked_at(output, end):
+    detail = lost(JOB, Traces(-15, output=output)).traceback
+    assert detail == f"The process did not see the job through: killed by signal 15 (SIGTERM) from outside.\n{end}"
+
+
 def test_there_is_no_retry_without_retries_left():
     job = Execution(7, "app.Job", "run", {}, 3, 3, 5.0, 2.0, "t", 1)
     assert lost(job, Traces(-signal.SIGKILL)).retry_in is None
