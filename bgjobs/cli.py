@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +17,7 @@ import click
 import humanize
 from flask.cli import AppGroup, with_appcontext
 
-from bgjobs import lookups
+from bgjobs import lookups, pausing
 from bgjobs.app_state import AppState, app_state
 from bgjobs.exceptions import InvalidParameters, JobRunnerException
 from bgjobs.handle import JobHandle
@@ -26,6 +28,7 @@ from bgjobs.records import Record, job_with_story, newest_jobs, running_record
 from bgjobs.redaction import escape, escape_lines
 from bgjobs.supervisor import control
 from bgjobs.supervisor.doctor import examine
+from bgjobs.supervisor.retention import Pruned, Pruner, retention_of
 from bgjobs.supervisor.status import supervisor_status
 
 _LOOK_INTERVAL = 0.1
@@ -105,6 +108,7 @@ def status_command(as_json: bool) -> None:
     with state.store.database.reading() as connection:
         running = [running_record(row) for row in lookups.running(connection)]
         counts = lookups.counts(connection)
+        paused = [row.queue for row in lookups.queues_paused(connection)]
     told = None if supervisor is None else asdict(supervisor)
     found: Record = {
         "supervisor": told
@@ -112,6 +116,7 @@ def status_command(as_json: bool) -> None:
         "fork_server": told and told["fork_server_pid"] and {"pid": told["fork_server_pid"]},
         "running": running,
         "counts": counts,
+        "paused_queues": paused,
     }
     if as_json:
         _print_json(found)
@@ -126,6 +131,8 @@ def status_command(as_json: bool) -> None:
             [(item["id"], item["pid"], _what(item), _ago(item["started_at"])) for item in running],
         )
     click.echo("  ".join(f"{name} {count:,}" for name, count in counts.items()))
+    if paused:
+        click.echo(f"paused queues: {', '.join(map(escape, paused))}")
 
 
 @bgjobs_commands.command("list")
@@ -226,7 +233,7 @@ def logs_command(job_id: int, follow: bool, as_json: bool) -> None:
 def cancel_command(job_id: int) -> None:
     """Cancel a pending job, or ask a running one to stop."""
     state = app_state()
-    status = state.store.cancel(job_id)
+    status = state.store.cancel(job_id, by=_whoever_this_is())
     state.backend.wake()
     click.echo(f"Job {job_id} cancelled" if status not in UNFINISHED else f"Job {job_id} was asked to stop")
 
@@ -240,6 +247,48 @@ def retry_command(job_id: int) -> None:
     state.store.retry(job_id)
     state.backend.dispatched([job_id])
     click.echo(f"Job {job_id} is pending again")
+
+
+@bgjobs_commands.command("pause")
+@job_id
+@_refusals_in_one_line
+def pause_command(job_id: int) -> None:
+    """Hold up a running job, with everything it started; its timeout stands still."""
+    state = app_state()
+    pausing.pause(state.store, job_id, by=_whoever_this_is())
+    state.backend.wake()
+    click.echo(f"Job {job_id} is paused")
+
+
+@bgjobs_commands.command("resume")
+@job_id
+@_refusals_in_one_line
+def resume_command(job_id: int) -> None:
+    """Let a paused job go on."""
+    state = app_state()
+    pausing.resume(state.store, job_id, by=_whoever_this_is())
+    state.backend.wake()
+    click.echo(f"Job {job_id} goes on")
+
+
+@bgjobs_commands.command("pause-queue")
+@click.argument("queue", metavar="NAME")
+@_refusals_in_one_line
+def pause_queue_command(queue: str) -> None:
+    """Start no more jobs of a queue. Those that run go on."""
+    news = pausing.pause_queue(app_state().store, queue, by=_whoever_this_is())
+    click.echo(f"Queue {queue} is paused" if news else f"Queue {queue} was paused already")
+
+
+@bgjobs_commands.command("resume-queue")
+@click.argument("queue", metavar="NAME")
+@_refusals_in_one_line
+def resume_queue_command(queue: str) -> None:
+    """Start the jobs of a paused queue again."""
+    state = app_state()
+    pausing.resume_queue(state.store, queue)
+    state.backend.wake()
+    click.echo(f"Queue {queue} goes on")
 
 
 @bgjobs_commands.command("supervise")
@@ -291,6 +340,30 @@ def upgrade_command() -> None:
     after = database.schema_revision()
     was = "" if before == after else ", and were not there before" if before is None else f", before at {before}"
     click.echo(f"The tables are at revision {after}{was}.")
+
+
+@bgjobs_commands.command("prune")
+@click.option("--dry-run", is_flag=True, help="Only count.")
+@as_json
+@_refusals_in_one_line
+def prune_command(dry_run: bool, as_json: bool) -> None:
+    """Remove ended jobs that are too old or too many, by the BGJOBS_RETENTION settings."""
+    state = app_state()
+    retention, pruned = retention_of(state.settings), Pruned()
+    walk = Pruner(state.store, state.folder, retention)
+    while (some := walk.prune_some(dry_run=dry_run)) is not None:
+        pruned += some
+    if as_json:
+        _print_json({"dry_run": dry_run, **pruned.to_json()})
+    elif not retention.is_limited:
+        click.echo("Jobs are kept for ever, unless BGJOBS_RETENTION_COMPLETED, _FAILED or _COUNT says otherwise.")
+    else:
+        found = ", ".join(f"{count} {status}" for status, count in pruned.to_json()["jobs"].items())
+        click.echo(
+            f"{'Would remove' if dry_run else 'Removed'} {pruned.jobs.total()} jobs ({found}), with "
+            f"{pruned.logs} log records, {pruned.attempts} attempts, {pruned.samples} samples and "
+            f"{pruned.files} files of output."
+        )
 
 
 def _parameters(text: str | None, pairs: Iterable[str]) -> dict[str, Any] | list[Any] | None:
@@ -348,6 +421,13 @@ def _show_output_until_ended(state: AppState, handle: JobHandle) -> None:
         if ended:
             return
         time.sleep(_LOOK_INTERVAL)
+
+
+def _whoever_this_is() -> str:
+    try:
+        return f"{getpass.getuser()} on the command line"
+    except (OSError, KeyError):  # a container may run us as a user that has no name
+        return f"user {os.geteuid()} on the command line"
 
 
 def _print_json(value: Any) -> None:

@@ -94,8 +94,19 @@ def cancelled(job: NamedJob) -> LogEntry:
     return entry(INFO, job, "Background job cancelled")
 
 
-def cancel_requested(job: NamedJob, grace: float) -> LogEntry:
-    return entry(INFO, job, f"Background job asked to stop: SIGTERM now, SIGKILL if it still runs in {grace:g} s")
+def cancel_requested(job: NamedJob, grace: float, by: str | None = None) -> LogEntry:
+    who = f" by {by}" if by else ""
+    return entry(
+        INFO, job, f"Background job asked to stop{who}: SIGTERM now, SIGKILL if it still runs in {grace:g} s"
+    )
+
+
+def paused(job: NamedJob, by: str | None) -> LogEntry:
+    return entry(INFO, job, f"Background job paused{f' by {by}' if by else ''}; its timeout stands still")
+
+
+def resumed(job: NamedJob, by: str | None) -> LogEntry:
+    return entry(INFO, job, f"Background job resumed{f' by {by}' if by else ''}")
 
 
 def retried_by_hand(job: NamedJob) -> LogEntry:

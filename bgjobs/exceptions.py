@@ -105,6 +105,18 @@ class JobTimedOut(JobRunnerException):
         self.timeout = timeout
 
 
+class JobMemoryExceeded(JobRunnerException):
+    """The job used more memory than its limit, in bytes."""
+
+    def __init__(self, limit: int, used: int) -> None:
+        super().__init__(
+            f"The job used {used / 2**20:,.0f} MiB of memory, and its limit is {limit / 2**20:,.0f} MiB. "
+            "Raise memory, or let it hold less at a time."
+        )
+        self.limit = limit
+        self.used = used
+
+
 class JobCancelled(JobRunnerException):
     """Somebody asked the job to stop. Raised inside the job, so that its ``finally`` blocks run."""
 

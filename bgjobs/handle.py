@@ -7,7 +7,7 @@ import time
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from bgjobs import lookups
+from bgjobs import lookups, pausing
 from bgjobs.app_state import AppState
 from bgjobs.exceptions import JobWaitTimeout
 from bgjobs.models import UNFINISHED, JobLog
@@ -68,7 +68,22 @@ class JobHandle:
 
         Raises :class:`~bgjobs.exceptions.InvalidTransition` when it has ended already.
         """
-        self.status = self._state.store.cancel(self.id)
+        self.status = self._state.store.cancel(self.id, by="the application")
+        tell(self._state.backend.wake)
+        return self
+
+    def pause(self) -> JobHandle:
+        """Hold up the running job, with everything it started; its timeout stands still. Returns this handle.
+
+        Raises :class:`~bgjobs.exceptions.InvalidTransition` when it does not run, or is paused already.
+        """
+        pausing.pause(self._state.store, self.id, by="the application")
+        tell(self._state.backend.wake)
+        return self
+
+    def resume(self) -> JobHandle:
+        """Let the paused job go on, and return this handle. Raises as :meth:`pause` does."""
+        pausing.resume(self._state.store, self.id, by="the application")
         tell(self._state.backend.wake)
         return self
 

@@ -33,6 +33,9 @@ def run_background_job(
     max_retries: int | None = None,
     retry_delay: float | Sequence[float] | Callable[[int], float] | None = None,
     timeout: float | None = None,
+    memory: int | str | None = None,
+    nice: int | None = None,
+    output_max: int | str | None = None,
     session: Session | scoped_session[Any] | None = None,
 ) -> JobHandle:
     """Run a method of an approved class in a process of its own.
@@ -51,6 +54,10 @@ def run_background_job(
     :param retry_delay: seconds before a retry, a list with one value a retry, or a callable that gets the
         retry's number. Default 5.
     :param timeout: seconds after which an attempt is stopped. Default none.
+    :param memory: what the job and all that it starts may use together, in bytes or as ``"512M"``. Default no
+        limit.
+    :param nice: 0 to 19; the greater, the more it lets others go first. Default 0.
+    :param output_max: bytes of its output that are kept, the newest ones. Default 1 MiB.
     :param session: store the job in this session's transaction: it runs after the outermost commit, and a
         rollback removes it.
 
@@ -64,7 +71,7 @@ def run_background_job(
     :class:`~bgjobs.exceptions.BackendUnavailable`.
     """
     state = app_state()
-    options = Options(delay, run_at, queue, priority, max_retries, retry_delay, timeout)
+    options = Options(delay, run_at, queue, priority, max_retries, retry_delay, timeout, memory, nice, output_max)
     job = _checked(state, class_name, method_name, parameters, retry_count, options)
     return _enqueue(state, [job], session)[0]
 

@@ -6,7 +6,8 @@ is not indexed yet is the newest end of the table, and the search reads that par
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, text
 
@@ -46,6 +47,29 @@ def index_batch(connection: Connection, most: int) -> int:
         connection.execute(delete(Meta).where(Meta.key == _INDEXED_UP_TO))
         connection.execute(insert(Meta).values(key=_INDEXED_UP_TO, value=str(rows[-1].id)))
     return len(rows)
+
+
+def remove(connection: Connection, rows: Iterable[Any]) -> None:
+    """Remove entries, before their records are deleted.
+
+    The index has no copy of the messages, so SQLite has to be told what it indexed (the 'delete' command of FTS5;
+    tables with ``contentless_delete=1`` need none, but SQLite 3.43, and room for the size of each record). If a
+    record was edited meanwhile, some of its trigrams stay behind. That is harmless: what the index proposes is
+    looked up in ``job_logs``, and ids are never used again.
+    """
+    if not is_available(connection):
+        return
+    last = indexed_up_to(connection)
+    gone = [
+        {"id": row.id, "message": folded(row.message)}
+        for row in rows
+        if row.id <= last and isinstance(row.message, str)
+    ]
+    if gone:
+        connection.execute(
+            text(f"INSERT INTO {LOG_SEARCH} ({LOG_SEARCH}, rowid, message) VALUES ('delete', :id, :message)"),  # noqa: S608
+            gone,
+        )
 
 
 def folded(message: str) -> str:

@@ -34,6 +34,7 @@ PENDING, RUNNING, COMPLETED, FAILED, CANCELLED = STATUSES = (
     "cancelled",
 )
 UNFINISHED = (PENDING, RUNNING)
+ENDED = (COMPLETED, FAILED, CANCELLED)
 SUCCESS, FAILURE, INFO = LOG_TYPES = ("success", "failure", "info")
 
 NAME_LENGTH = 255
@@ -118,6 +119,7 @@ class BackgroundJob(Base):
     max_retries: Mapped[int] = mapped_column(default=3)
     retry_delay: Mapped[Any] = mapped_column(JsonText, default=5.0)  # seconds, or a list of them
     timeout: Mapped[float | None]  # seconds
+    limits: Mapped[Any] = mapped_column(JsonText, nullable=True)  # limits.py: memory, nice, output_max
     scheduled_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
@@ -135,6 +137,10 @@ class BackgroundJob(Base):
     host: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     pid_namespace: Mapped[str | None] = mapped_column(String(64))
     cancel_requested_at: Mapped[datetime | None]
+    cancel_requested_by: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    paused_at: Mapped[datetime | None]  # these three: of this execution, and while it runs
+    paused_by: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    paused_seconds: Mapped[float | None]  # of the pauses that are over
     exit_status: Mapped[int | None]  # of the last attempt; negative: the signal that ended it
     peak_rss: Mapped[int | None] = mapped_column(BigInteger)  # bytes
     cpu_seconds: Mapped[float | None]
@@ -218,6 +224,33 @@ class JobAttempt(Base):
         Index("ix_job_attempts_job", "background_job_id", "number"),
         {"sqlite_autoincrement": True},
     )
+
+
+class JobSample(Base):
+    """What a running job used at one moment. Bounded in number for each job: samples.py."""
+
+    __tablename__ = "job_samples"
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    background_job_id: Mapped[int] = mapped_column(_Id, ForeignKey("background_jobs.id", ondelete="CASCADE"))
+    attempt: Mapped[int]
+    at: Mapped[datetime]
+    cpu: Mapped[float | None]  # percent of one CPU
+    rss: Mapped[int] = mapped_column(BigInteger)  # bytes
+    threads: Mapped[int]
+    children: Mapped[int]
+
+    __table_args__ = (Index("ix_job_samples_job", "background_job_id", "at"), {"sqlite_autoincrement": True})
+
+
+class PausedQueue(Base):
+    """A queue of which no job is started. Mostly there is none, and the claim looks into an empty table."""
+
+    __tablename__ = "bgjobs_paused_queues"
+
+    queue: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
+    paused_at: Mapped[datetime]
+    paused_by: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
 
 
 class Meta(Base):

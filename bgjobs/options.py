@@ -10,6 +10,7 @@ from typing import Any
 
 from bgjobs.approval import JobCall
 from bgjobs.exceptions import InvalidParameters
+from bgjobs.limits import NAMES, checked_limits
 from bgjobs.retry import checked_max_retries, checked_retry_count, checked_retry_delay, checked_seconds
 from bgjobs.runner.custom_background_job_runner import CustomBackgroundJobRunner
 from bgjobs.settings import Settings
@@ -17,6 +18,11 @@ from bgjobs.store import NewJob
 
 _QUEUE = re.compile(r"[A-Za-z0-9_.:\-]{1,100}")
 _PRIORITIES = range(-(2**31), 2**31)
+_DEFAULT_LIMITS: dict[str, Callable[[Settings], int | None]] = {
+    "memory": lambda settings: settings.memory,
+    "nice": lambda settings: settings.nice,
+    "output_max": lambda settings: None,  # BGJOBS_OUTPUT_MAX is the supervisor's, for all jobs that set none
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,9 @@ class Options:
     max_retries: int | None = None
     retry_delay: float | Sequence[float] | Callable[[int], float] | None = None
     timeout: float | None = None
+    memory: int | str | None = None
+    nice: int | None = None
+    output_max: int | str | None = None
 
 
 def new_job(
@@ -48,18 +57,25 @@ def new_job(
         of_class = getattr(call.job_class, name, None)
         return given if given is not None else of_class if of_class is not None else otherwise
 
+    def limit(name: str) -> Any:
+        found = option(name, None)
+        if found is None or callable(found):  # a method of the class that happens to have this name
+            return _DEFAULT_LIMITS[name](settings)
+        return found
+
     max_retries = checked_max_retries(option("max_retries", runner.MAX_RETRIES))
     return NewJob(
         class_name=call.class_name,
         method_name=call.method_name,
         parameters=call.parameters,
         scheduled_at=_start_time(options.delay, options.run_at, now),
-        queue=_checked_queue(option("queue", "default")),
+        queue=checked_queue(option("queue", "default")),
         priority=_checked_priority(option("priority", 0)),
         retry_count=checked_retry_count(retry_count, max_retries),
         max_retries=max_retries,
         retry_delay=checked_retry_delay(option("retry_delay", runner.RETRY_DELAY), max_retries),
         timeout=_checked_timeout(option("timeout", settings.timeout)),
+        limits=checked_limits({name: limit(name) for name in NAMES}),
     )
 
 
@@ -81,7 +97,8 @@ def _start_time(delay: float | timedelta | None, run_at: datetime | None, now: d
     return now + timedelta(seconds=0.0 if delay is None else checked_seconds(delay, "delay"))
 
 
-def _checked_queue(value: Any) -> str:
+def checked_queue(value: Any) -> str:
+    """``value`` if it can be the name of a queue. Raises :class:`InvalidParameters`."""
     if not isinstance(value, str) or not _QUEUE.fullmatch(value):
         raise InvalidParameters("a name of 1 to 100 letters, digits and _ . : -", path="queue")
     return value

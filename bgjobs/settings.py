@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from bgjobs.exceptions import ConfigurationError
+from bgjobs.limits import memory_size, niceness
 from bgjobs.redaction import DEFAULT_KEY_PATTERN
 from bgjobs.retry import LONGEST_DELAY
 
@@ -136,6 +137,8 @@ class Settings:
     idle_timeout: float = _setting(300.0, _seconds)
     autostart: bool = _setting(True, _flag)
     timeout: float | None = _setting(None, _timeout)  # no limit
+    memory: int | None = _setting(None, memory_size)  # no limit
+    nice: int | None = _setting(None, niceness)  # as nice as the supervisor
     kill_grace: float = _setting(10.0, _seconds)  # what container engines give, too
     max_pending: int | None = _setting(None, _whole(1, 2**31))  # no limit
     state_dir: str | None = _setting(None, _text)  # <instance>/bgjobs
@@ -143,6 +146,7 @@ class Settings:
     output_max: int = _setting(1024 * 1024, _whole(1024, 2**31))
     retention_completed: float | None = _setting(None, _days)  # for ever
     retention_failed: float | None = _setting(None, _days)  # for ever
+    retention_count: int | None = _setting(None, _whole(1, 2**31))  # any number
     dashboard_url: str = _setting("/dashboard", _url_path)
     dashboard_access: Any = _setting(None, _access)  # closed, but for debug mode on loopback
     redact: str = _setting(DEFAULT_KEY_PATTERN, _pattern)

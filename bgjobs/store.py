@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, null, select, update
 
 from bgjobs import custom_logger as wording
 from bgjobs.custom_logger import CustomLogger, LogEntry
 from bgjobs.database import Database
 from bgjobs.exceptions import InvalidTransition, QueueFull
+from bgjobs.limits import Limits
 from bgjobs.lookups import (
     attempts,
     current_executions,
@@ -43,6 +44,8 @@ from bgjobs.retry import RetryDelay
 from bgjobs.runner.outcome import Execution, Outcome
 from bgjobs.transition import ATTEMPT_COLUMNS, JOB_COLUMNS, transition
 
+_LONGEST_WHO = 200
+
 ProcessColumns = Mapping[str, Any]
 """Who runs a job, by the names of its columns: host, boot_id, pid_namespace, pid, process_started."""
 
@@ -61,6 +64,7 @@ class NewJob:
     max_retries: int
     retry_delay: RetryDelay
     timeout: float | None
+    limits: Limits | None = None
 
 
 class Store:
@@ -80,13 +84,13 @@ class Store:
             changes.write_logs()
         self.logger.write(changes.entries)
 
-    def cancel(self, job_id: int) -> str:
-        """Cancel a pending job, or ask a running one to stop. Returns its status then.
+    def cancel(self, job_id: int, *, by: str | None = None) -> str:
+        """Cancel a pending job, or ask a running one to stop. Returns its status then. ``by`` says who does it.
 
         Raises :class:`JobNotFound`, and :class:`InvalidTransition` when it has ended already.
         """
         with self.changing() as changes:
-            return changes.cancel(job_id)
+            return changes.cancel(job_id, by=by)
 
     def retry(self, job_id: int) -> None:
         """Put a failed or cancelled job back to pending, with all its retries.
@@ -127,6 +131,7 @@ class Changes:
             "max_retries": job.max_retries,
             "retry_delay": job.retry_delay,
             "timeout": job.timeout,
+            "limits": job.limits,
             "scheduled_at": job.scheduled_at,
             "created_at": now,
             "updated_at": now,
@@ -225,14 +230,20 @@ class Changes:
             self._tell(*change.entries)
         return {job.token: change.status for job, change in changes}
 
-    def cancel(self, job_id: int, *, now: datetime | None = None) -> str:
+    def cancel(self, job_id: int, *, by: str | None = None, now: datetime | None = None) -> str:
         """Cancel a pending job, or note that a running one is to stop; the status then."""
-        now = now or _now()
+        now, by = now or _now(), who(by)
         this_job = jobs.c.id == possible_id(job_id)
         stopped = self.connection.execute(
             update(jobs)
             .where(this_job, jobs.c.status == PENDING)
-            .values(status=CANCELLED, completed_at=now, updated_at=now, cancel_requested_at=now)
+            .values(
+                status=CANCELLED,
+                completed_at=now,
+                updated_at=now,
+                cancel_requested_at=now,
+                cancel_requested_by=by,
+            )
         )
         row = job_row(self.connection, job_id)
         if stopped.rowcount == 1:
@@ -243,7 +254,7 @@ class Changes:
         self.connection.execute(
             update(jobs)
             .where(this_job, jobs.c.status == RUNNING, jobs.c.cancel_requested_at.is_(None))
-            .values(cancel_requested_at=now, updated_at=now)
+            .values(cancel_requested_at=now, cancel_requested_by=by, updated_at=now)
         )
         return RUNNING
 
@@ -260,6 +271,7 @@ class Changes:
                 updated_at=now,
                 completed_at=None,
                 cancel_requested_at=None,
+                cancel_requested_by=None,
                 progress_done=None,
                 progress_total=None,
                 progress_message=None,
@@ -295,9 +307,13 @@ class Changes:
         """Note what a job says of itself."""
         self._tell(wording.entry("info", job, self._masked(job, message)))
 
-    def stopping(self, job: Execution, grace: float) -> None:
+    def stopping(self, job: Execution, grace: float, by: str | None = None) -> None:
         """Note that a running job is now being stopped because somebody asked for it."""
-        self._tell(wording.cancel_requested(job, grace))
+        self._tell(wording.cancel_requested(job, grace, by))
+
+    def note(self, entry: LogEntry) -> None:
+        """Add a record of what somebody did beside the transitions here."""
+        self._tell(entry)
 
     def write_logs(self) -> None:
         """Insert the records that are not in ``job_logs`` yet. Call it before the commit."""
@@ -346,6 +362,11 @@ def _new(values: Mapping[str, Any]) -> dict[str, Any]:
     return {f"new_{column}": value for column, value in values.items()}
 
 
+def who(by: str | None) -> str | None:
+    """A name as it may be stored: it comes from whoever is logged in somewhere."""
+    return escape(by)[:_LONGEST_WHO] or None if by else None
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -363,6 +384,7 @@ _INSERT_JOB = Prepared(
         "max_retries",
         "retry_delay",
         "timeout",
+        "limits",
         "scheduled_at",
         "created_at",
         "updated_at",
@@ -407,6 +429,9 @@ _CLAIM = Prepared(
         progress_done=None,
         progress_total=None,
         progress_message=None,
+        paused_at=null(),
+        paused_by=null(),
+        paused_seconds=null(),
         **{column: bindparam(f"new_{column}") for column in _PROCESS_COLUMNS},
     )
 )

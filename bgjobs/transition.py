@@ -11,7 +11,7 @@ from bgjobs import custom_logger as wording
 from bgjobs.custom_logger import LogEntry
 from bgjobs.models import CANCELLED, COMPLETED, FAILED, NAME_LENGTH, PENDING
 from bgjobs.redaction import Redactor, escape, escape_lines
-from bgjobs.runner.lost import lost
+from bgjobs.runner.lost import Traces, lost
 from bgjobs.runner.outcome import Execution, Outcome
 
 JOB_COLUMNS = (
@@ -60,7 +60,7 @@ def transition(
     same is completed.
     """
     if outcome.kind == "stopped" and not cancel_requested:
-        outcome = lost(job, -signal.SIGTERM, outcome)  # nobody of ours sent it
+        outcome = lost(job, Traces(-signal.SIGTERM), outcome)  # nobody of ours sent it
     shown = _shown_outcome(outcome, redactor, redactor.secrets(job.parameters))
     kind = shown.kind
     if cancel_requested and kind != "completed":

@@ -24,7 +24,7 @@ def retry(state: AppState, job_id: int, by: str | None) -> None:
 def cancel(state: AppState, job_id: int, by: str | None) -> None:
     """Cancel a pending job, or ask a running one to stop. Raises as :func:`retry` does."""
     with state.store.changing() as changes:
-        changes.cancel(job_id)
+        changes.cancel(job_id, by=f"{by} on the dashboard" if by else "somebody on the dashboard")
         _note(changes, job_id, "Cancelled", by)
     try:
         state.backend.wake()

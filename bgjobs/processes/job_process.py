@@ -17,6 +17,7 @@ from bgjobs.app_location import AppLocation
 from bgjobs.app_state import AppState
 from bgjobs.custom_logger import console
 from bgjobs.exceptions import BackendUnavailable
+from bgjobs.limits import added_niceness
 from bgjobs.output import open_output, remove_if_empty
 from bgjobs.processes.app_loader import Expected, load_app
 from bgjobs.processes.channel import Channel, Message
@@ -173,8 +174,9 @@ class _JobProcess:
 
     def _heed(self, message: Message) -> None:
         if "run" in message:
-            self._in_hand.append(Execution(**message["run"]))
-            self._jobs_left -= 1
+            job = Execution(**message["run"])
+            self._in_hand.append(job)
+            self._jobs_left = 0 if added_niceness(job.limits) else self._jobs_left - 1
         elif "ack" in message:
             self._unacknowledged.pop(message["ack"], None)
         elif "stop" in message:
@@ -200,6 +202,8 @@ class _JobProcess:
 
     def _execute(self, job: Execution) -> Outcome:
         output = StateFolder(self._config.folder).output_file(job.id, job.attempt)
+        if nicer := added_niceness(job.limits):
+            os.nice(nicer)
         _capture_output(output)
         set_title(f"bgjobs: job {job.id} {job.class_name}::{job.method_name}")
         reporter = _Reporter(self._channel, self._state, job)

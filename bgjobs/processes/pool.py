@@ -121,10 +121,11 @@ class Pool:
         for surplus in self.idle[most:]:
             surplus.leave()
 
-    def assign(self, process: Process, message: Message) -> bool:
-        """Send a process its job. False when it cannot have begun: the process is gone already."""
+    def assign(self, process: Process, message: Message, *, last: bool = False) -> bool:
+        """Send a process its job, the last one if that is said there as well. False when it cannot have begun:
+        the process is gone already."""
         process.in_flight += 1
-        process.jobs_left -= 1
+        process.jobs_left = 0 if last else process.jobs_left - 1
         return process.channel.send(message)
 
     def look_for_new_code(self) -> None:

@@ -19,6 +19,16 @@ def terminate(identity: ProcessIdentity) -> bool:
     return _signal_group(identity, signal.SIGTERM)
 
 
+def hold(identity: ProcessIdentity) -> bool:
+    """SIGSTOP to the process group of a job. False when there is nobody to signal."""
+    return _signal_group(identity, signal.SIGSTOP)
+
+
+def go_on(identity: ProcessIdentity) -> bool:
+    """SIGCONT to the process group of a job. False when there is nobody to signal."""
+    return _signal_group(identity, signal.SIGCONT)
+
+
 def kill(identity: ProcessIdentity) -> bool:
     """SIGKILL to the process group of a job, and to descendants that left the group."""
     descendants = _descendants(identity)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from bgjobs.exceptions import JobRunnerException
+from bgjobs.limits import Limits
 from bgjobs.retry import RetryDelay, RetryPolicy
 
 Kind = Literal[
@@ -33,6 +34,7 @@ class Execution:
     timeout: float | None
     token: str
     attempt: int  # executions of the row so far, this one included
+    limits: Limits | None = None
 
     @property
     def policy(self) -> RetryPolicy:

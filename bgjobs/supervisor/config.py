@@ -12,6 +12,7 @@ from bgjobs.app_state import AppState
 from bgjobs.processes.app_loader import Expected
 from bgjobs.processes.server import ServerConfig
 from bgjobs.state_folder import StateFolder
+from bgjobs.supervisor.retention import Retention, retention_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class SupervisorConfig:
     idle_timeout: float
     kill_grace: float
     output_max: int
+    retention: Retention
 
     @classmethod
     def of(cls, state: AppState) -> SupervisorConfig:
@@ -48,11 +50,13 @@ class SupervisorConfig:
             idle_timeout=settings.idle_timeout,
             kill_grace=settings.kill_grace,
             output_max=settings.output_max,
+            retention=retention_of(settings),
         )
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> SupervisorConfig:
-        return cls(**{**data, "location": AppLocation.from_json(data["location"])})
+        location, retention = AppLocation.from_json(data["location"]), Retention(**data["retention"])
+        return cls(**{**data, "location": location, "retention": retention})
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "location": self.location.to_json()}

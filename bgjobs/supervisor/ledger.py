@@ -6,23 +6,32 @@ import signal
 import sqlite3
 import time
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 from sqlalchemy.exc import StatementError
 
-from bgjobs import lookups
+from bgjobs import lookups, samples
+from bgjobs.limits import added_niceness
 from bgjobs.models import PENDING
 from bgjobs.output import read_tail, trim
+from bgjobs.processes import signals
 from bgjobs.processes.channel import Message
+from bgjobs.processes.out_of_memory import OutOfMemoryCounter
 from bgjobs.processes.pool import Ended, Pool, Process
 from bgjobs.processes.watch import DeathWatch
+from bgjobs.runner.lost import Traces
 from bgjobs.runner.outcome import Execution, Outcome
+from bgjobs.samples import Sample
 from bgjobs.state_folder import StateFolder, output_name
 from bgjobs.store import Changes, Store
-from bgjobs.supervisor.recovery import Recorded, survey
+from bgjobs.supervisor.memory_guard import MemoryGuard
+from bgjobs.supervisor.recovery import Recorded, seconds_run, survey
+from bgjobs.supervisor.requests import Requested, requested
 from bgjobs.supervisor.running import RunningJob
+from bgjobs.supervisor.sampling import Sampler
 
-_TAIL_OF_A_LOST_JOB = 4096
+_TAIL_OF_A_LOST_JOB = 16 * 1024
 # Jobs that a process has in hand at the most: what waits behind a job that turns out to be long waits with it.
 _MOST_IN_HAND = 16
 
@@ -35,6 +44,10 @@ class Ledger:
         self._folder = folder
         self._kill_grace = kill_grace
         self._output_max = output_max
+        self.out_of_memory = OutOfMemoryCounter()
+        self._memory = MemoryGuard(kill_grace)
+        self._sampler = Sampler()
+        self._samples: list[Sample] = []  # to be written
         self._outcomes: dict[str, tuple[Execution, Outcome]] = {}  # to be written, by execution token
         self._words: list[tuple[Execution, Message]] = []  # progress and logs, to be written
         self._in_hand: dict[Process, list[RunningJob]] = {}  # not reported yet; the first one is being run
@@ -44,7 +57,7 @@ class Ledger:
 
     @property
     def has_unwritten(self) -> bool:
-        return bool(self._outcomes or self._words)
+        return bool(self._outcomes or self._words or self._samples)
 
     @property
     def working(self) -> int:
@@ -62,6 +75,8 @@ class Ledger:
         if "outcome" in message:
             self._record(running, running.reported(Outcome.from_json(message["outcome"])))
         else:
+            if "progress" in message:
+                running.progress = message["progress"]
             self._words.append((running.job, message))
 
     def note_end(self, end: Ended) -> None:
@@ -74,13 +89,19 @@ class Ledger:
             self._lost(running, end.status, Outcome("lost", peak_rss=end.peak_rss, cpu_seconds=end.cpu_seconds))
 
     def climb_ladders(self) -> None:
-        """Stop the jobs whose time is over, kill those that did not stop."""
+        """Stop the jobs whose time or memory is over, kill those that did not stop."""
+        self._memory.look_if_due(self.running.keys())
         for running in self.running.values():
             running.climb(self._kill_grace)
+
+    def take_samples(self) -> None:
+        """Look at what the running jobs use, once a second."""
+        self._samples += self._sampler.take([item for item in self.running.values() if item.has_begun])
 
     def next_step_at(self) -> float | None:
         """When a ladder has to be climbed next, on the monotonic clock."""
         steps = [running.next_step_at for running in self.running.values()]
+        steps.append(self._memory.next_look_at)
         return min((step for step in steps if step is not None), default=None)
 
     def seats(self, takers: list[Process], free: int) -> list[Process]:
@@ -109,7 +130,7 @@ class Ledger:
 
     # -- write ---------------------------------------------------------------------------------------
 
-    def write_and_claim(self, seats: list[Process], *, look_for_cancellations: bool) -> list[Execution]:
+    def write_and_claim(self, seats: list[Process], *, look_for_requests: bool) -> list[Execution]:
         """One transaction: outcomes, words, requests to stop, and due jobs for the waiting processes.
 
         Returns the executions for ``seats``, in their order. Nothing was changed if it raises.
@@ -117,13 +138,14 @@ class Ledger:
         with self._store.changing() as changes:
             # The words first: they were said before, and nothing is noted of a job that has ended.
             self._write_words(changes)
+            if self._samples:
+                self._write_samples(changes)
             statuses = changes.finish(self._outcomes.values())
-            cancelled = self._newly_cancelled(changes) if look_for_cancellations else []
+            asked = self._requested(changes) if look_for_requests else Requested()
             claimed = _claim(changes, seats) if seats else []
         self.put_back = PENDING in statuses.values()
         self._close_written()
-        for running in cancelled:
-            running.stop("cancel", self._kill_grace)
+        asked.carry_out(self._kill_grace)
         return claimed
 
     def write_one_by_one(self) -> None:
@@ -139,6 +161,7 @@ class Ledger:
                     Outcome("failed", exception_type="JobRunnerException", exception_message=message),
                 )
         self._words.clear()
+        self._samples.clear()
 
     def begin(self, claimed: list[Execution], seats: list[Process], pool: Pool) -> None:
         """Say go. It is on disk who runs each job, so from here on anybody can notice its death."""
@@ -149,8 +172,9 @@ class Ledger:
             in_hand.append(running)
             process.held = len(in_hand)
             if in_hand[0] is running:
-                running.begin(self._kill_grace)
-            if not pool.assign(process, {"run": job.to_json()}):
+                self._begin(running)
+            last = added_niceness(job.limits) > 0
+            if not (process.takes_jobs and pool.assign(process, {"run": job.to_json()}, last=last)):
                 # It died while it waited, so the job has not begun: that costs no attempt.
                 self._record(running, Outcome("released"))
 
@@ -159,7 +183,7 @@ class Ledger:
         for running in self.running.values():
             self._outcomes.setdefault(running.job.token, (running.job, Outcome("released")))
         left = list(self.running.values())
-        self.write_and_claim([], look_for_cancellations=False)
+        self.write_and_claim([], look_for_requests=False)
         for running in left:
             running.kill()
 
@@ -170,16 +194,22 @@ class Ledger:
         found = survey(connection, self.running.keys() | self._outcomes.keys())
         for recorded in found.alive:
             self._adopt(recorded, watch)
-        for job, identity, _ in found.gone:
-            self._lost(RunningJob(job, identity, None, None), None, Outcome("lost"))
+        for job, identity, row in found.gone:
+            self._lost(RunningJob(job, identity, None, None, progress=_progress(row)), None, Outcome("lost"))
 
     def _adopt(self, recorded: Recorded, watch: DeathWatch) -> None:
         job, identity, row = recorded
         deadline = None
         if job.timeout is not None and row.started_at is not None:
-            elapsed = (datetime.now(UTC) - row.started_at).total_seconds()
-            deadline = time.monotonic() + job.timeout - max(0.0, elapsed)
-        self.running[job.token] = running = RunningJob(job, identity, None, deadline)
+            deadline = time.monotonic() + job.timeout - max(0.0, seconds_run(row, datetime.now(UTC)))
+        self.running[job.token] = running = RunningJob(job, identity, None, deadline, progress=_progress(row))
+        if row.started_at is not None:
+            running.started -= max(0.0, (datetime.now(UTC) - row.started_at).total_seconds())
+        self._memory.guard(running)
+        if row.paused_at is not None:
+            running.pause()
+        elif row.paused_seconds is not None:  # it may have been resumed when nobody was there to do it
+            signals.go_on(identity)
         watch.until_gone(identity, lambda: self._lost(running, None, Outcome("lost")))
 
     # -- small steps ---------------------------------------------------------------------------------
@@ -188,8 +218,16 @@ class Ledger:
         """The process of a job is gone. What it reported before counts, if it did."""
         if running.job.token not in self._outcomes:
             path = self._folder.output_file(running.job.id, running.job.attempt)
-            outcome = running.ended(status, usage, read_tail(path, _TAIL_OF_A_LOST_JOB))
-            self._record(running, outcome, by_sigterm=status == -signal.SIGTERM)
+            killed = status == -signal.SIGKILL and running.stop_reason is None
+            traces = Traces(
+                status,
+                out_of_memory=self.out_of_memory.verdict() if killed else "unknown",
+                progress=running.progress,
+                output=read_tail(path, _TAIL_OF_A_LOST_JOB),
+            )
+            if usage.peak_rss is None:
+                usage = running.seen
+            self._record(running, running.ended(traces, usage), by_sigterm=status == -signal.SIGTERM)
 
     def _record(self, running: RunningJob, outcome: Outcome, *, by_sigterm: bool = False) -> None:
         if self.stopping and (outcome.kind == "stopped" or by_sigterm):
@@ -197,6 +235,12 @@ class Ledger:
             outcome = Outcome("released", peak_rss=outcome.peak_rss, cpu_seconds=outcome.cpu_seconds)
         self._outcomes[running.job.token] = running.job, outcome
         self._lay_down(running)
+
+    def _begin(self, running: RunningJob) -> None:
+        """Its process runs it from now on."""
+        running.begin(self._kill_grace)
+        if running.job.limits is not None:
+            self._memory.guard(running)
 
     def _lay_down(self, running: RunningJob) -> None:
         """Its process has it in hand no longer, and goes on with the next one."""
@@ -207,7 +251,7 @@ class Ledger:
         if not in_hand:
             del self._in_hand[running.process]
         elif not in_hand[0].has_begun:
-            in_hand[0].begin(self._kill_grace)
+            self._begin(in_hand[0])
 
     def _write_words(self, changes: Changes) -> None:
         progress = {}
@@ -219,15 +263,15 @@ class Ledger:
         for job, values in progress.values():
             changes.progress(job, *values)
 
-    def _newly_cancelled(self, changes: Changes) -> list[RunningJob]:
-        asked = set(lookups.cancel_requests(changes.connection))
-        found = [
-            running
-            for token, running in self.running.items()
-            if running.job.id in asked and running.stop_reason is None and token not in self._outcomes
-        ]
-        for running in found:
-            changes.stopping(running.job, self._kill_grace)
+    def _write_samples(self, changes: Changes) -> None:
+        thinned = samples.add(changes.connection, self._samples)
+        self._sampler.look_less_often(item.job.token for item in self._samples if item.job.id in thinned)
+
+    def _requested(self, changes: Changes) -> Requested:
+        open_ones = [running for token, running in self.running.items() if token not in self._outcomes]
+        found = requested(lookups.requests(changes.connection), open_ones)
+        for running, by in found.to_stop:
+            changes.stopping(running.job, self._kill_grace, by)
         return found
 
     def _close_written(self) -> None:
@@ -236,15 +280,22 @@ class Ledger:
             running = self.running.pop(token, None)
             if running is not None and running.process is not None:
                 running.process.acknowledge(token)
-            trim(self._folder.output_file(job.id, job.attempt), self._output_max)
+            trim(self._folder.output_file(job.id, job.attempt), self._most_output(job))
         self._outcomes.clear()
         self._words.clear()
+        self._samples.clear()
 
     def trim_outputs(self) -> None:
         """Cap what running jobs have printed so far, with some room so that it is not done for each line."""
         for running in self.running.values():
-            path = self._folder.output_file(running.job.id, running.job.attempt)
-            trim(path, self._output_max, when_over=2 * self._output_max)
+            path, most = (
+                self._folder.output_file(running.job.id, running.job.attempt),
+                self._most_output(running.job),
+            )
+            trim(path, most, when_over=2 * most)
+
+    def _most_output(self, job: Execution) -> int:
+        return self._output_max if job.limits is None else job.limits.get("output_max", self._output_max)
 
 
 def _is_fresh(process: Process) -> bool:
@@ -254,3 +305,10 @@ def _is_fresh(process: Process) -> bool:
 def _claim(changes: Changes, seats: list[Process]) -> list[Execution]:
     columns = [process.identity.columns() for process in seats if process.identity is not None]
     return changes.claim(columns, backend="local", output_path=lambda job: output_name(job.id, job.attempt))
+
+
+def _progress(row: Row[Any]) -> Any:
+    """What a row says of how far its job is; None where the job said nothing."""
+    if row.progress_done is None:
+        return None
+    return row.progress_done, row.progress_total, row.progress_message

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -49,6 +50,13 @@ def survey(connection: Connection, known_tokens: Collection[str]) -> Survey:
         elif verdict == "alive" and row.backend == "local":
             found.alive.append(recorded)
     return found
+
+
+def seconds_run(row: Row[Any], now: datetime) -> float:
+    """How long a running job has run by its row, without the time for which it was held up."""
+    until = now if row.paused_at is None else row.paused_at
+    held = row.paused_seconds if isinstance(row.paused_seconds, int | float) else 0.0
+    return float((until - row.started_at).total_seconds() - held)
 
 
 def recorded_identity(row: Row[Any]) -> ProcessIdentity:

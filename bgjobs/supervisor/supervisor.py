@@ -29,6 +29,7 @@ from bgjobs.supervisor.config import SupervisorConfig
 from bgjobs.supervisor.doorbell import Doorbell
 from bgjobs.supervisor.ledger import Ledger
 from bgjobs.supervisor.lock import FileLock
+from bgjobs.supervisor.retention import Caretaker
 from bgjobs.supervisor.status import SupervisorStatus
 
 # Seconds between looks at the database without a ring: a commit whose ring was lost waits no longer.
@@ -61,6 +62,7 @@ class Supervisor:
         self._shown_url = database.url.render_as_string(hide_password=True)
         store = Store(database, CustomLogger(config.log_dir), Redactor(config.redact))
         self._ledger = Ledger(store, self._folder, config.kill_grace, config.output_max)
+        self._caretaker = Caretaker(store, self._folder, config.retention)
         self._selector = selectors.DefaultSelector()
         self._watch = DeathWatch(self._selector)
         self._pool = Pool(config.for_servers(self._shown_url), self._selector, self._watch)
@@ -113,6 +115,8 @@ class Supervisor:
         self._ledger.climb_ladders()
         self._take_over_if_due()
         self._look_if_due()
+        if self._ledger.running:
+            self._ledger.take_samples()
         self._write_and_claim()
         if self._stop_asked_at is not None:
             self._stop()
@@ -161,7 +165,7 @@ class Supervisor:
             self._ledger.write_one_by_one()
             self._suspicious = False
         wrote = self._ledger.has_unwritten
-        claimed = self._ledger.write_and_claim(seats, look_for_cancellations=self._rung)
+        claimed = self._ledger.write_and_claim(seats, look_for_requests=self._rung)
         self._ledger.begin(claimed, seats, self._pool)
         self._rung = False
         self._written_at = time.monotonic()
@@ -181,9 +185,12 @@ class Supervisor:
         self._tidy_at = now + TIDY_INTERVAL
         self._pool.check_deadlines()
         self._ledger.trim_outputs()
+        if self._ledger.running:
+            self._ledger.out_of_memory.look()
         self._describe()
         if not self._is_busy:
             self._index_logs()
+        self._caretaker.work(is_busy=self._is_busy)
 
     def _leave_if_idle(self) -> None:
         """Leave when nothing was to be done for long enough.

@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("max_retries", sa.Integer, nullable=False),
         sa.Column("retry_delay", sa.Text, nullable=False),
         sa.Column("timeout", sa.Float),
+        sa.Column("limits", sa.Text),
         sa.Column("scheduled_at", _time, nullable=False),
         sa.Column("started_at", _time),
         sa.Column("completed_at", _time),
@@ -42,6 +43,10 @@ def upgrade() -> None:
         sa.Column("host", _name),
         sa.Column("pid_namespace", sa.String(64)),
         sa.Column("cancel_requested_at", _time),
+        sa.Column("cancel_requested_by", _name),
+        sa.Column("paused_at", _time),
+        sa.Column("paused_by", _name),
+        sa.Column("paused_seconds", sa.Float),
         sa.Column("exit_status", sa.Integer),
         sa.Column("peak_rss", sa.BigInteger),
         sa.Column("cpu_seconds", sa.Float),
@@ -94,6 +99,26 @@ def upgrade() -> None:
     op.create_index("ix_job_attempts_job", "job_attempts", ["background_job_id", "number"])
 
     op.create_table(
+        "job_samples",
+        sa.Column("id", _id, primary_key=True),
+        sa.Column("background_job_id", _id, _of_a_job(), nullable=False),
+        sa.Column("attempt", sa.Integer, nullable=False),
+        sa.Column("at", _time, nullable=False),
+        sa.Column("cpu", sa.Float),
+        sa.Column("rss", sa.BigInteger, nullable=False),
+        sa.Column("threads", sa.Integer, nullable=False),
+        sa.Column("children", sa.Integer, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_job_samples_job", "job_samples", ["background_job_id", "at"])
+
+    op.create_table(
+        "bgjobs_paused_queues",
+        sa.Column("queue", _name, primary_key=True),
+        sa.Column("paused_at", _time, nullable=False),
+        sa.Column("paused_by", _name),
+    )
+    op.create_table(
         "bgjobs_meta",
         sa.Column("key", sa.String(64), primary_key=True),
         sa.Column("value", sa.Text, nullable=False),
@@ -127,5 +152,12 @@ def _create_log_search() -> None:
 def downgrade() -> None:
     if op.get_bind().dialect.name == "sqlite":
         op.execute("DROP TABLE IF EXISTS job_logs_search")
-    for table in ("bgjobs_meta", "job_attempts", "job_logs", "background_jobs"):
+    for table in (
+        "bgjobs_meta",
+        "bgjobs_paused_queues",
+        "job_samples",
+        "job_attempts",
+        "job_logs",
+        "background_jobs",
+    ):
         op.drop_table(table)

@@ -50,6 +50,9 @@ def test_the_helper_has_the_names_and_the_order_of_the_contract():
         "max_retries",
         "retry_delay",
         "timeout",
+        "memory",
+        "nice",
+        "output_max",
         "session",
     ]
     positional = [name for name, item in parameters.items() if item.kind is item.POSITIONAL_OR_KEYWORD]

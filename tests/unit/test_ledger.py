@@ -30,7 +30,7 @@ def test_the_last_words_of_a_job_come_before_its_end(make_site):
     ledger.heed(process, {"token": job.token, "progress": [10, 10, "done"]})
     ledger.heed(process, {"token": job.token, "log": "ten steps"})
     ledger.heed(process, {"token": job.token, "outcome": Outcome("completed").to_json()})
-    ledger.write_and_claim([], look_for_cancellations=False)
+    ledger.write_and_claim([], look_for_requests=False)
 
     with store.database.reading() as connection:
         row = lookups.job_row(connection, job_id)

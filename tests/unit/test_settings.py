@@ -23,6 +23,8 @@ DEFAULTS = {
     "IDLE_TIMEOUT": 300.0,
     "AUTOSTART": True,
     "TIMEOUT": None,
+    "MEMORY": None,
+    "NICE": None,
     "KILL_GRACE": 10.0,
     "MAX_PENDING": None,
     "STATE_DIR": None,
@@ -30,6 +32,7 @@ DEFAULTS = {
     "OUTPUT_MAX": 1024 * 1024,
     "RETENTION_COMPLETED": None,
     "RETENTION_FAILED": None,
+    "RETENTION_COUNT": None,
     "DASHBOARD_URL": "/dashboard",
     "DASHBOARD_ACCESS": None,
 }

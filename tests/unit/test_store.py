@@ -480,6 +480,23 @@ def test_retrying_in_each_status(store, status):
         assert found.cancel_requested_at is None
 
 
+@pytest.mark.parametrize(
+    ("by", "stored"),
+    [(None, None), ("", None), ("ada", "ada"), ("a\nd\x1ba", "a\\x0ad\\x1ba"), ("x" * 999, "x" * 200)],
+)
+@pytest.mark.parametrize("status", ["pending", "running"])
+def test_who_cancelled_a_job_is_noted_until_it_is_retried(store, status, by, stored):
+    job_id = in_status(store, status)
+    store.cancel(job_id, by=by)
+    store.cancel(job_id, by="the second") if status == "running" else None
+    assert row(store, job_id).cancel_requested_by == stored
+    with store.database.reading() as connection:
+        assert lookups.cancel_requests(connection) == ({job_id: stored} if status == "running" else {})
+    if status == "pending":
+        store.retry(job_id)
+        assert row(store, job_id).cancel_requested_by is None
+
+
 def test_a_cancelled_pending_job_is_never_claimed(store):
     store.cancel(enqueue(store))
     assert claim(store) == []

@@ -46,7 +46,7 @@ DONE, CANCELLED, PUT_BACK = (
     "Background job cancelled",
     "Put back to pending before the job was done; that uses no retry",
 )
-SIGTERM = "JobProcessLost: killed by signal 15 (SIGTERM) (attempt 1 of 4)"
+SIGTERM = "JobProcessLost: killed by signal 15 (SIGTERM) from outside (attempt 1 of 4)"
 
 # kind, asked to stop, retry number, seconds until the retry | status, retry number, attempt's outcome, records
 TABLE = [
