@@ -116,7 +116,6 @@ def status_command(as_json: bool) -> None:
         "fork_server": told and told["fork_server_pid"] and {"pid": told["fork_server_pid"]},
         "running": running,
         "counts": counts,
-        "paused_queues": paused,
     }
     if as_json:
         _print_json(found)

@@ -33,10 +33,10 @@ def run_background_job(
     max_retries: int | None = None,
     retry_delay: float | Sequence[float] | Callable[[int], float] | None = None,
     timeout: float | None = None,
+    session: Session | scoped_session[Any] | None = None,
     memory: int | str | None = None,
     nice: int | None = None,
     output_max: int | str | None = None,
-    session: Session | scoped_session[Any] | None = None,
 ) -> JobHandle:
     """Run a method of an approved class in a process of its own.
 

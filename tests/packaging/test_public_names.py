@@ -34,6 +34,7 @@ ERRORS = [
     "InvalidParameters",
     "InvalidTransition",
     "JobCancelled",
+    "JobMemoryExceeded",
     "JobNotFound",
     "JobProcessLost",
     "JobRunnerException",
@@ -84,7 +85,8 @@ def test_the_helper_has_the_arguments_of_the_contract_in_their_order() -> None:
     positional = [item.name for item in parameters if item.kind is item.POSITIONAL_OR_KEYWORD]
     by_name = [item.name for item in parameters if item.kind is item.KEYWORD_ONLY]
     assert positional == ["class_name", "method_name", "parameters", "retry_count"]
-    assert by_name == ["delay", "run_at", "queue", "priority", "max_retries", "retry_delay", "timeout", "session"]
+    settled = ["delay", "run_at", "queue", "priority", "max_retries", "retry_delay", "timeout", "session"]
+    assert by_name == [*settled, "memory", "nice", "output_max"]
 
 
 def test_the_runner_has_the_defaults_of_the_contract() -> None:
