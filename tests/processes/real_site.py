@@ -265,6 +265,18 @@ class RealSite:
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
 
+    def kill_everything(self) -> None:
+        """kill -9 for all there are, and for those that the survivors of the first round start."""
+
+        def killed() -> bool:
+            left = self.processes()
+            for process in left:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            return not left
+
+        self.until(killed, what="everything is dead")
+
     def stop(self) -> None:
         """Stop the supervisor at once and wait until nothing of this site is left."""
         try:
