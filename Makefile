@@ -1,6 +1,7 @@
 # make run          the demo application with its dashboard
 # make test         every check: format, lint, types, layers, tests
 # make bench        bgjobs beside other job systems and the limits of this machine (QUICK=1: two minutes)
+# make faults       how long recovery takes, with real processes and signals
 # make css          the stylesheet, from assets/ (needs npm)
 # make screenshots  pictures of the dashboard (needs a browser)
 # make clean        away with everything that can be made again; the demo's jobs and logs stay
@@ -14,7 +15,7 @@ CACHES := .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 # An environment works where it was made: that of a clone that was moved or copied would run the code of the other.
 MOVED := $(shell test "$$(cat $(STAMP) 2>/dev/null)" = "$(CURDIR)" || echo moved)
 
-.PHONY: run test lint bench css screenshots clean moved
+.PHONY: run test lint bench faults css screenshots clean moved
 
 run: $(STAMP)
 	@$(BIN)/python -m flask --app app bgjobs upgrade
@@ -33,6 +34,10 @@ lint: $(STAMP)
 bench: $(STAMP)
 	$(PYTHON) -m bench $(if $(QUICK),--quick)
 	$(BIN)/python bench/search.py
+
+# Each fault again and again; the table goes into docs/reliability.md.
+faults: $(STAMP)
+	$(BIN)/python tests/processes/measure_faults.py $(ROUNDS)
 
 css: node_modules
 	npm run css
