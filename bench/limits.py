@@ -14,16 +14,10 @@ import sys
 import time
 from pathlib import Path
 
+from bench.forks import measured_apart
 from bench.measure import Figures, in_folder
 
-IN_FLIGHT = 4
 _LOADS_THE_APPLICATION = "from bench.application import create_app; create_app()"
-
-
-def forks_per_second(count: int) -> float:
-    """In a process that has nothing besides."""
-    command = [sys.executable, str(Path(__file__).with_name("forks.py")), str(count), str(IN_FLIGHT)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def commits_per_second(folder: Path, seconds: float) -> float:
@@ -59,7 +53,7 @@ def load_the_application() -> subprocess.Popen[bytes]:
 
 def limits(folder: Path, forks: int, seconds: float, interpreters: int) -> Figures:
     return {
-        "forks": forks_per_second(forks),
+        "forks": measured_apart(forks),
         "commits": commits_per_second(folder, seconds),
         "interpreters": interpreters_per_second(interpreters),
     }
