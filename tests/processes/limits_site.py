@@ -60,7 +60,10 @@ class Load:
         number = 0
         while not path.exists():
             number += 1
-            Path(os.environ[FOLDER], f"{gate}.count").write_text(str(number))
+            # Whole, because the job may be held up between any two of its steps.
+            written = Path(os.environ[FOLDER], f"{gate}.new")
+            written.write_text(str(number))
+            written.replace(Path(os.environ[FOLDER], f"{gate}.count"))
             time.sleep(0.005)
 
     def die(self, number: int, lines: int = 60) -> None:
@@ -214,20 +217,31 @@ def limits_site(folder: Path, **settings: Any) -> Iterator[LimitsSite]:
 
 
 def _end_all(folder: Path) -> None:
-    """The supervisor first, so that nobody starts another one."""
+    """Stop them all before the first is killed: whoever survives the supervisor starts another one."""
+    stopped: set[psutil.Process] = set()
 
-    def ours() -> list[psutil.Process]:
-        found = []
-        for process in psutil.process_iter():
+    def nobody_is_left_that_could_start_another() -> bool:
+        found = set(_processes_of(folder))
+        news = found - stopped
+        for process in news:
             with contextlib.suppress(psutil.Error):
-                if process.pid != os.getpid() and process.environ().get(FOLDER) == str(folder):
-                    found.append(process)
-        return sorted(found, key=lambda process: process.pid)
+                process.suspend()
+        stopped.update(news)
+        return not news
 
-    def gone() -> bool:
-        for process in ours():
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        return not ours()
+    until(nobody_is_left_that_could_start_another)
+    for process in stopped:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    until(lambda: not _processes_of(folder))
 
-    until(gone)
+
+def _processes_of(folder: Path) -> list[psutil.Process]:
+    """By where their output goes: a process that has given itself a title has overwritten its environment."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            outputs = [os.readlink(f"/proc/{process.pid}/fd/{number}") for number in (1, 2)]
+            if process.pid != os.getpid() and any(output.startswith(f"{folder}/") for output in outputs):
+                found.append(process)
+    return found
