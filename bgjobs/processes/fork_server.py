@@ -194,7 +194,10 @@ class _Server:
             slot = self._slots.pop(pid, None)
             status_of_job = ended.si_status if ended.si_code == os.CLD_EXITED else None
             if slot is None:
-                self._see_to_orphans(spare=pid not in self._condemned)
+                # One that is neither ended together with its job, which is not to be seen as ended yet: what that
+                # leaves behind is judged when it is.
+                if pid in self._spared or pid in self._condemned:
+                    self._see_to_orphans(spare=pid in self._spared)
             elif status_of_job == LEFT_CHILDREN:
                 self._see_to_orphans(spare=True)
             elif status_of_job != 0:

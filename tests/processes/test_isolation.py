@@ -59,7 +59,7 @@ def test_nothing_of_the_web_server_comes_along(make_site: MakeSite, monkeypatch:
     environment = site.run("Plain.look_around").result["environment"]
     assert environment.keys().isdisjoint(foreign)
     assert environment["APP_OWN"] == "kept"
-    assert not any(key.startswith("BGJOBS_") for key in environment)
+    assert "BGJOBS_ROLE" not in environment
     row = site.run("Plain.say", {"words": "of a subprocess"})
     assert row.status == "completed"
 

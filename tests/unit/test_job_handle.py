@@ -50,10 +50,10 @@ def test_the_helper_has_the_names_and_the_order_of_the_contract():
         "max_retries",
         "retry_delay",
         "timeout",
+        "session",
         "memory",
         "nice",
         "output_max",
-        "session",
     ]
     positional = [name for name, item in parameters.items() if item.kind is item.POSITIONAL_OR_KEYWORD]
     assert positional == ["class_name", "method_name", "parameters", "retry_count"]

@@ -150,7 +150,9 @@ NO_NAMES = [
 ]
 
 
-@pytest.mark.parametrize("name", [*ATTACKS, *LOOK_ALIKES, *NO_NAMES], ids=lambda name: ascii(name)[:40])
+@pytest.mark.parametrize(
+    "name", [*ATTACKS, *LOOK_ALIKES, *NO_NAMES], ids=lambda name: ascii(name).partition(" at 0x")[0][:40]
+)
 def test_what_is_not_exactly_an_approved_class_is_refused_and_nothing_happens(site, name):
     before = site.count()
     with site.app.app_context():
