@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from census import exists
 from clean_end import real_site
 from real_site import RealSite, died_within, moment_of
 from waiting import monotonic, until
@@ -113,9 +114,10 @@ def killed_supervisor(site: RealSite) -> float:
 def killed_fork_server(site: RealSite) -> float:
     """Until a job that is dispatched at once starts."""
     site.run("Plain.nothing")
-    server = site.until_supervised().fork_server_pid
-    assert server is not None
-    site.kill(server)
+    # What the supervisor tells of itself is up to a second old.
+    status = site.until_told(lambda status: status.fork_server_pid is not None and exists(status.fork_server_pid))
+    assert status.fork_server_pid is not None
+    site.kill(status.fork_server_pid)
     killed_at = monotonic()
     started = site.until_noted(site.dispatch("Plain.nothing"))
     site.wait(*[site.handle(started.job)])
