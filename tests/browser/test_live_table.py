@@ -118,7 +118,9 @@ def test_half_typed_text_is_no_search(site: LiveSite, page: Page) -> None:
     page.locator("#q").press_sequentially("log 4")
     for _ in range(3):
         look(page)
-    looked = [path for _, path, headers in site.requests if "Hx-Ptag" in headers]
+    until(page, "location.search.includes('q=')")
+    searched = next(n for n, (_, path, headers) in enumerate(site.requests) if "q=" in path)
+    looked = [path for _, path, headers in site.requests[:searched] if "Hx-Ptag" in headers]
     assert looked == ["/dashboard"] * len(looked) != []
     expect(page.locator("#logs tbody tr")).to_have_count(3)
 
