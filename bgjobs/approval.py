@@ -13,10 +13,9 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 from bgjobs.exceptions import ClassNotApproved, ConfigurationError, InvalidParameters, MethodNotApproved
 from bgjobs.redaction import shorten
@@ -63,8 +62,7 @@ class _Method:
         self.signature.bind(*[None] * self._bound, *args, **kwargs)
 
 
-@dataclass(frozen=True, slots=True)
-class JobCall:
+class JobCall(NamedTuple):
     """A checked call: the names and parameters to store, and the code they stand for."""
 
     class_name: str

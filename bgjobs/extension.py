@@ -19,6 +19,7 @@ from bgjobs.cli import bgjobs_commands, run_job_command
 from bgjobs.custom_logger import console
 from bgjobs.dashboard.views import make_blueprint
 from bgjobs.exceptions import ConfigurationError
+from bgjobs.role import role
 from bgjobs.runner.custom_background_job_runner import CustomBackgroundJobRunner
 from bgjobs.settings import Settings
 
@@ -67,7 +68,8 @@ class BackgroundJobs:
         app.register_blueprint(make_blueprint(settings.dashboard_url), url_prefix=settings.dashboard_url)
         app.cli.add_command(run_job_command)
         app.cli.add_command(bgjobs_commands)
-        guest.protect_tables(app)
+        if role() == "web":  # where commands such as those of Flask-Migrate are run
+            guest.protect_tables(app)
         _let_console_speak()
 
     @overload

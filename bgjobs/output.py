@@ -15,9 +15,11 @@ def open_output(path: str) -> int:
 
 def remove_if_empty(path: str) -> None:
     """Most jobs print nothing; their files need not stay."""
-    with contextlib.suppress(OSError):
+    try:
         if os.stat(path).st_size == 0:
             os.unlink(path)
+    except OSError:
+        pass
 
 
 def read_from(path: str, offset: int, most: int) -> tuple[str, int]:

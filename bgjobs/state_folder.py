@@ -54,7 +54,7 @@ class StateFolder:
 
     def output_file(self, job_id: int, attempt: int) -> str:
         """Where the output of an attempt lies. Made of two numbers, never of what a job or a row says."""
-        return f"{self.output}/{output_name(job_id, attempt)}"
+        return f"{self.path}/output/{output_name(job_id, attempt)}"
 
     def prepare(self) -> StateFolder:
         """Create what is missing, and refuse a folder that somebody else could write to.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -147,8 +147,7 @@ def _shown_outcome(outcome: Outcome, redactor: Redactor, secrets: set[str]) -> O
         return None if text is None else escape(redactor.text(text, secrets))
 
     exception_type = line(outcome.exception_type)
-    return replace(
-        outcome,
+    return outcome._replace(
         exception_type=None if exception_type is None else exception_type[:NAME_LENGTH],
         exception_message=line(outcome.exception_message),
         traceback=None if outcome.traceback is None else escape_lines(redactor.text(outcome.traceback, secrets)),

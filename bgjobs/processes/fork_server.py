@@ -16,11 +16,9 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn, Protocol
 
-from bgjobs.app_location import AppLocation
 from bgjobs.app_state import AppState
 from bgjobs.processes import launch
 from bgjobs.processes.app_loader import (
-    Expected,
     load_app,
     release_connections,
     threads_besides_main,
@@ -37,8 +35,11 @@ from bgjobs.processes.job_process import (
     set_title,
 )
 from bgjobs.processes.orphans import become_parent_of_orphans, children
+from bgjobs.processes.rehearsal import rehearse
 from bgjobs.processes.wakeup import Wakeup
 from bgjobs.runner.custom_background_job_runner import RSS_UNIT
+
+_TITLE = "bgjobs: fork server"
 
 
 def main(descriptor: int) -> NoReturn:
@@ -47,19 +48,20 @@ def main(descriptor: int) -> NoReturn:
     message = channel.receive()
     if message is None:
         os._exit(0)
-    set_title("bgjobs: fork server")
+    set_title(_TITLE)
     if message["start_method"] == "spawn":
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         channel.send({"loaded": True, "files": {}, "threads": []})
         _Server(channel, _Spawner()).run()
     config = JobProcessConfig.from_json(message)
-    state = _load(channel, config.location, config.expected)
+    state = _load(channel, config)
     _Server(channel, _Forker(state, config)).run()
 
 
-def _load(channel: Channel, location: AppLocation, expected: Expected) -> AppState:
+def _load(channel: Channel, config: JobProcessConfig) -> AppState:
+    location = config.location
     try:
-        state = load_app(location, expected)
+        state = load_app(location, config.expected)
         release_connections(state)
         state.runner_class, state.approval.classes  # noqa: B018 - imported here, once, not in every child
     except BaseException as error:  # noqa: BLE001 - whatever the application does while it loads, it is reported
@@ -71,8 +73,10 @@ def _load(channel: Channel, location: AppLocation, expected: Expected) -> AppSta
         )
         os._exit(1)
     prepare_to_be_forked()
-    # What is loaded now is shared with every child; a collector that walked it there would copy it.
+    rehearse(config)
+    set_title(_TITLE)
     gc.collect()
+    # What is loaded now is shared with every child; a collector that walked it there would copy it.
     gc.freeze()
     collapse_memory()
     channel.send(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import contextlib
 import os
 import resource
@@ -35,11 +36,12 @@ except ImportError:
     setproctitle = None  # type: ignore[assignment]
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+# Below the module ``signal``, which makes enumerations of the old mask: a job process pays for each function that
+# it calls, because counting a reference to it copies the page that it lies on.
+_change_blocked_signals = _signal.pthread_sigmask
+_UNBLOCK, _STOP_SIGNAL_NUMBERS = int(signal.SIG_UNBLOCK), tuple(map(int, STOP_SIGNALS))
 # The exit status of a process whose job went well and left processes behind, which is its right.
 LEFT_CHILDREN = 3
-# Without the wrapper that makes enumerations of the old mask: a job process pays for each function it is the first
-# to call, because counting a reference to it copies the page that it lies on.
-_change_blocked_signals = getattr(signal.pthread_sigmask, "__wrapped__", signal.pthread_sigmask)
 # The kernel picks a job before the supervisor when memory runs out (proc(5): -1000 to 1000).
 _OOM_SCORE = "500"
 # How long a job process whose supervisor is gone tries to write its outcome while the database is away.
@@ -52,7 +54,7 @@ class JobProcessConfig:
 
     location: AppLocation
     expected: Expected
-    folder: str  # the state folder
+    folder: StateFolder
     jobs_per_process: int
 
     @classmethod
@@ -60,7 +62,7 @@ class JobProcessConfig:
         return cls(
             AppLocation.from_json(data["location"]),
             Expected(**data["expected"]),
-            data["folder"],
+            StateFolder(data["folder"]),
             data["jobs_per_process"],
         )
 
@@ -89,11 +91,13 @@ def serve(channel: Channel, state: AppState, config: JobProcessConfig) -> NoRetu
         become("job")
         set_title("bgjobs: job")
         become_parent_of_orphans()  # as long as the job lives, all that it started can be found below it
-        _change_blocked_signals(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        _change_blocked_signals(_UNBLOCK, _STOP_SIGNAL_NUMBERS)
         for function in state.after_fork:
             function()
         channel.send({"ready": os.getpid()})
-        status = _JobProcess(channel, state, config).run()
+        status = JobProcess(channel, state, config).run()
+        if status == 0 and has_children():
+            status = LEFT_CHILDREN
     except BaseException:  # noqa: BLE001 - the edge of the process: it must not fall back into the fork server
         channel.send({"failed": traceback.format_exc()})
         traceback.print_exc()
@@ -122,7 +126,9 @@ def prepare_to_be_forked() -> None:
             stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
 
 
-class _JobProcess:
+class JobProcess:
+    """Takes jobs from a channel, runs them one after another and reports each."""
+
     def __init__(self, channel: Channel, state: AppState, config: JobProcessConfig) -> None:
         self._channel = channel
         self._state = state
@@ -136,7 +142,7 @@ class _JobProcess:
         self._status = 0
 
     def run(self) -> int:
-        """Run as many jobs as this process may; the exit status, which the server reads."""
+        """Run as many jobs as this process may; 0 if the last one went well, otherwise 1."""
         if self._config.jobs_per_process > 1:
             signal.signal(signal.SIGTERM, lambda number, frame: self._stop_what_is_meant())
         while not self._farewell and (self._jobs_left or self._in_hand or self._unacknowledged):
@@ -190,7 +196,7 @@ class _JobProcess:
         outcome = Outcome("stopped") if job.token in self._to_stop else self._execute(job)
         self._running = None
         self._report(job, outcome)
-        self._status = 1 if outcome.kind != "completed" else LEFT_CHILDREN if has_children() else 0
+        self._status = 0 if outcome.kind == "completed" else 1
 
     def _stop_what_is_meant(self) -> None:
         """SIGTERM to a process with several jobs in hand. It may come late, when the job that it was for has
@@ -201,7 +207,7 @@ class _JobProcess:
             interrupt_current_job()
 
     def _execute(self, job: Execution) -> Outcome:
-        output = StateFolder(self._config.folder).output_file(job.id, job.attempt)
+        output = self._config.folder.output_file(job.id, job.attempt)
         if nicer := added_niceness(job.limits):
             os.nice(nicer)
         _capture_output(output)
@@ -274,8 +280,10 @@ def _capture_output(path: str) -> None:
 
 def _flush_output() -> None:
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):  # the job may have closed it, or put anything in its place
+        try:  # noqa: SIM105 - suppress() is five functions more
             stream.flush()
+        except Exception:  # noqa: BLE001, S110 - the job may have closed it, or put anything in its place
+            pass
 
 
 def set_title(title: str) -> None:

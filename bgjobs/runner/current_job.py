@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Any, Protocol
 
 from werkzeug.local import LocalProxy
@@ -138,16 +136,25 @@ def _find() -> CurrentJob:
 current_job: CurrentJob = LocalProxy(_find)  # type: ignore[assignment]
 
 
-@contextmanager
-def as_current(job: CurrentJob, *, whole_process: bool) -> Iterator[CurrentJob]:
+class as_current:  # noqa: N801 - used like a function
     """Make ``job`` the current one in the block, for every thread where the process is the job's own."""
-    global _of_process
-    token = _of_context.set(job)
-    if whole_process:
-        _of_process = job
-    try:
-        yield job
-    finally:
-        _of_context.reset(token)
-        if whole_process:
+
+    __slots__ = ("_job", "_token", "_whole_process")
+    _token: Token[CurrentJob | None]
+
+    def __init__(self, job: CurrentJob, *, whole_process: bool) -> None:
+        self._job = job
+        self._whole_process = whole_process
+
+    def __enter__(self) -> CurrentJob:
+        global _of_process
+        self._token = _of_context.set(self._job)
+        if self._whole_process:
+            _of_process = self._job
+        return self._job
+
+    def __exit__(self, *raised: object) -> None:
+        global _of_process
+        _of_context.reset(self._token)
+        if self._whole_process:
             _of_process = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import humanize
@@ -57,8 +57,7 @@ class Traces:
 def lost(job: Execution, traces: Traces, usage: Outcome | None = None) -> Outcome:
     """A lost execution is an attempt that failed, to be repeated like any other. ``usage`` carries the memory
     and CPU time that were measured."""
-    return replace(
-        told_of(traces, usage or Outcome("lost")),
+    return told_of(traces, usage or Outcome("lost"))._replace(
         kind="lost",
         exception_type=JobProcessLost.__name__,
         retry_in=job.policy.delay_after(job.retry_count) if job.policy.allows(job.retry_count) else None,
@@ -72,8 +71,7 @@ def told_of(traces: Traces, usage: Outcome, because: str = "") -> Outcome:
     if lines:
         quoted = " / ".join(shorten(line, _LONGEST_QUOTE) for line in lines[-LINES_IN_ERROR:])
         facts.append(f"last output: {quoted}")
-    return replace(
-        usage,
+    return usage._replace(
         exit_status=traces.exit_status,
         exception_message=f"{because}{'; '.join(facts)}",
         traceback="".join(f"{line}\n" for line in _detail(traces, usage)),

@@ -1,9 +1,12 @@
-"""What goes into a job process and what comes out of it: plain data that crosses a channel as JSON."""
+"""What goes into a job process and what comes out of it: plain data that crosses a channel as JSON.
+
+Named tuples and not frozen dataclasses, which set each field by a call that touches its name: in a process that
+has just been forked, each name is a page to be copied.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from bgjobs.exceptions import JobRunnerException
 from bgjobs.limits import Limits
@@ -20,8 +23,7 @@ Kind = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(NamedTuple):
     """One claim of a job: what the process needs to run it, and the token that fences its outcome."""
 
     id: int
@@ -41,12 +43,11 @@ class Execution:
         return RetryPolicy(self.max_retries, self.retry_delay)
 
     def to_json(self) -> dict[str, Any]:
-        """Its fields as they are: dataclasses.asdict() would copy the parameters, value by value."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """Its fields, by name."""
+        return self._asdict()
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How an execution ended. ``retry_in`` is the seconds until the next attempt, None for no further one."""
 
     kind: Kind
@@ -69,7 +70,7 @@ class Outcome:
 
     def to_json(self) -> dict[str, Any]:
         """What differs from the defaults: most outcomes are a kind and nothing else."""
-        return {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
+        return {name: value for name, value in zip(self._fields, self, strict=True) if value is not None}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Outcome:

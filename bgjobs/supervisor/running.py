@@ -112,7 +112,7 @@ class RunningJob:
         if self.stop_reason in ("timeout", "memory"):
             return self._beyond_its_limit(outcome)
         # Its own clock went on while it was held up, so what it took for its timeout may be a cancellation.
-        return replace(outcome, kind="stopped", exception_type=None, exception_message=None, traceback=None)
+        return outcome._replace(kind="stopped", exception_type=None, exception_message=None, traceback=None)
 
     def ended(self, traces: Traces, usage: Outcome) -> Outcome:
         """The outcome of a process that ended without reporting one."""
@@ -122,10 +122,10 @@ class RunningJob:
         if self.stop_reason == "cancel":
             by = f" by {self.stopped_by}" if self.stopped_by else ""
             told = told_of(traces, usage, f"Cancelled{by}: ")
-            return replace(told, kind="stopped", exception_type=JobCancelled.__name__)
+            return told._replace(kind="stopped", exception_type=JobCancelled.__name__)
         beyond = self._beyond_its_limit(usage)
         told = told_of(traces, usage, f"{beyond.exception_message} It did not leave in an orderly way: ")
-        return replace(beyond, **_what_is_told(told))
+        return beyond._replace(**_what_is_told(told))
 
     def _beyond_its_limit(self, outcome: Outcome) -> Outcome:
         """The failure of a job that we stopped because it took too much time or memory."""
@@ -133,8 +133,7 @@ class RunningJob:
         error: JobRunnerException = JobTimedOut(self.job.timeout)
         if self.stop_reason == "memory":
             error = JobMemoryExceeded((self.job.limits or {}).get("memory", 0), self.memory_used)
-        return replace(
-            outcome,
+        return outcome._replace(
             kind="timed_out" if self.stop_reason == "timeout" else "failed",
             exception_type=type(error).__name__,
             exception_message=str(error),
