@@ -39,13 +39,15 @@ def start(
     stdin: int = subprocess.DEVNULL,
     keep_open: Sequence[int] = (),
     environment: Mapping[str, str] | None = None,
+    ahead: tuple[str, Role] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start ``module`` in a fresh interpreter and a session of its own.
 
     ``channel`` is a descriptor that its ``main()`` gets, ``output`` where its standard output and error
     go. With ``detach`` the returned process is only the midwife: wait for it, it leaves in milliseconds.
+    ``ahead`` is the module and the role of a child that the new process starts before all else (:mod:`.boot`).
     """
-    arguments = [python(), "-P", _BOOT, module, str(int(detach)), str(channel)]
+    arguments = [python(), "-P", _BOOT, module, str(int(detach)), str(channel), *(ahead or ())]
     descriptors = [fd for fd in (channel, *keep_open) if fd >= 0]
     where: Any = subprocess.DEVNULL if output is None else output
     return subprocess.Popen(

@@ -16,7 +16,7 @@ from functools import partial
 from bgjobs.custom_logger import console
 from bgjobs.processes.channel import MOST_DESCRIPTORS, Channel, Message
 from bgjobs.processes.identity import ProcessIdentity, identity_of, start_time
-from bgjobs.processes.server import Server, ServerConfig
+from bgjobs.processes.server import Ahead, Server, ServerConfig
 from bgjobs.processes.watch import DeathWatch
 
 # A forked process is ready in milliseconds; a fresh interpreter when it has imported the application.
@@ -77,8 +77,15 @@ class Ended:
 class Pool:
     """Processes that were started ahead, so that a job waits for none."""
 
-    def __init__(self, config: ServerConfig, selector: selectors.BaseSelector, watch: DeathWatch) -> None:
+    def __init__(
+        self,
+        config: ServerConfig,
+        selector: selectors.BaseSelector,
+        watch: DeathWatch,
+        ahead: Ahead | None = None,
+    ) -> None:
         self._config = config
+        self._ahead = ahead  # a fork server that is coming up already
         self._selector = selector
         self._watch = watch
         self._start_method = config.first_start_method
@@ -167,13 +174,19 @@ class Pool:
         if time.monotonic() < self._start_again_at:
             return
         try:
-            server = Server.start(self._config, self._start_method)
+            server = self._new_server()
         except OSError as error:
             console.warning("No fork server could be started: %s. Trying again.", error)
             self._back_off()
             return
         self.server = server
         self._selector.register(server.channel, selectors.EVENT_READ, lambda: self._hear_server(server))
+
+    def _new_server(self) -> Server:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            return Server.started_ahead(ahead, self._config, self._start_method)
+        return Server.start(self._config, self._start_method)
 
     def _hear_server(self, server: Server) -> None:
         for message in server.channel.received():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +15,11 @@ from bgjobs.app_location import AppLocation
 from bgjobs.processes import launch
 from bgjobs.processes.app_loader import Expected
 from bgjobs.processes.channel import Channel, Message
+from bgjobs.role import Role
+
+AHEAD: tuple[str, Role] = ("bgjobs.processes.fork_server", "fork server")
+"""What is started ahead of a supervisor's own imports."""
+Ahead = tuple[socket.socket, "subprocess.Popen[bytes]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,19 @@ class Server:
         """Start one. It speaks up when it has loaded the application, or could not."""
         channel, theirs = Channel.pair()
         with theirs:
-            child = launch.start("bgjobs.processes.fork_server", "fork server", channel=theirs.fileno(), output=2)
+            child = launch.start(*AHEAD, channel=theirs.fileno(), output=2)
+        return cls._told(channel, child, config, start_method)
+
+    @classmethod
+    def started_ahead(cls, ahead: Ahead, config: ServerConfig, start_method: str) -> Server:
+        """The one that was started before anything was known of the application, and waits to be told."""
+        end, child = ahead
+        return cls._told(Channel(end), child, config, start_method)
+
+    @classmethod
+    def _told(
+        cls, channel: Channel, child: subprocess.Popen[bytes], config: ServerConfig, start_method: str
+    ) -> Server:
         channel.send({**config.to_json(), "start_method": start_method})
         return cls(channel, child, start_method)
 

@@ -11,6 +11,7 @@ import time
 from typing import IO
 
 from bgjobs.processes import launch
+from bgjobs.processes.server import AHEAD
 from bgjobs.supervisor.config import SupervisorConfig
 from bgjobs.supervisor.doorbell import ring
 from bgjobs.supervisor.lock import FileLock
@@ -50,6 +51,7 @@ def launch_supervisor(config: SupervisorConfig) -> None:
                 stdin=subprocess.PIPE,
                 output=log.fileno(),
                 keep_open=[lock.descriptor],
+                ahead=AHEAD,
             )
         midwife.communicate(order)
     finally:

@@ -10,6 +10,7 @@ import time
 from typing import NoReturn
 
 from bgjobs.custom_logger import console
+from bgjobs.processes.server import Ahead
 from bgjobs.role import become
 from bgjobs.supervisor.config import SupervisorConfig
 from bgjobs.supervisor.doorbell import ring
@@ -20,8 +21,11 @@ from bgjobs.supervisor.supervisor import Supervisor
 _EXTRA_PATIENCE = 5.0
 
 
-def main(descriptor: int) -> NoReturn:
-    """Read the order from standard input, become the supervisor if there is none, and see to the jobs."""
+def main(descriptor: int, ahead: Ahead | None = None) -> NoReturn:
+    """Read the order from standard input, become the supervisor if there is none, and see to the jobs.
+
+    ``ahead`` is a fork server that is coming up at the same time.
+    """
     order = json.load(sys.stdin)
     held = order.pop("launch_lock")
     config = SupervisorConfig.from_json(order)
@@ -34,7 +38,7 @@ def main(descriptor: int) -> NoReturn:
     lock = lock_when_free(config, launch_lock)
     if lock is None:
         sys.exit(0)
-    sys.exit(Supervisor(config, lock, on_listening=launch_lock.release).run())
+    sys.exit(Supervisor(config, lock, on_listening=launch_lock.release, ahead=ahead).run())
 
 
 def lock_when_free(config: SupervisorConfig, launch_lock: FileLock) -> FileLock | None:

@@ -21,6 +21,7 @@ from bgjobs.database import PATIENCE_OF_SUPERVISOR, Database
 from bgjobs.exceptions import BackendUnavailable
 from bgjobs.processes.identity import own_identity
 from bgjobs.processes.pool import Pool, Process
+from bgjobs.processes.server import Ahead
 from bgjobs.processes.wakeup import Wakeup
 from bgjobs.processes.watch import DeathWatch
 from bgjobs.redaction import Redactor
@@ -51,7 +52,12 @@ class Supervisor:
     """Sees the jobs of one database through, from the claim to the outcome, until nothing is left to do."""
 
     def __init__(
-        self, config: SupervisorConfig, lock: FileLock, *, on_listening: Callable[[], None] = lambda: None
+        self,
+        config: SupervisorConfig,
+        lock: FileLock,
+        *,
+        on_listening: Callable[[], None] = lambda: None,
+        ahead: Ahead | None = None,
     ) -> None:
         self._config = config
         self._lock = lock
@@ -65,7 +71,7 @@ class Supervisor:
         self._caretaker = Caretaker(store, self._folder, config.retention)
         self._selector = selectors.DefaultSelector()
         self._watch = DeathWatch(self._selector)
-        self._pool = Pool(config.for_servers(self._shown_url), self._selector, self._watch)
+        self._pool = Pool(config.for_servers(self._shown_url), self._selector, self._watch, ahead)
         self._doorbell = Doorbell(self._folder.path)
         self._started_at = datetime.now(UTC)
         self._status: SupervisorStatus | None = None

@@ -16,6 +16,8 @@ import pytest
 from real_site import MakeSite, RealSite, died_within
 from waiting import until
 
+from bgjobs.processes.boot import start_ahead
+
 CALLERS = 20
 JOBS_EACH = 10
 
@@ -184,3 +186,15 @@ def listen_again(port: int) -> None:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
         listener.listen()
+
+
+def test_a_fork_server_started_ahead_of_a_supervisor_that_is_not_needed_leaves() -> None:
+    started = start_ahead("bgjobs.processes.fork_server", "fork server")
+    assert started is not None
+    end, server = started
+    try:
+        end.close()
+        assert server.wait(20) == 0
+    finally:
+        server.kill()
+        server.wait()

@@ -50,6 +50,7 @@ def start(
     stdin: int = subprocess.DEVNULL,
     keep_open: Sequence[int] = (),
     environment: object = None,
+    ahead: object = None,
 ) -> Any:
     """What :func:`bgjobs.processes.launch.start` does, by a fork."""
     # An SQLite connection that is open here would leave its traces in the memory of the fork, where the file is
