@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from ports import free_port
 
 Until = Callable[..., Any]
 
@@ -181,12 +181,6 @@ def served(
         yield server
     finally:
         server.leave_nothing()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _folder_of(process: psutil.Process) -> str | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from ports import free_port
 from real_site import MakeSite, RealSite, died_within
 from waiting import until
 
@@ -150,12 +151,6 @@ def run(site: RealSite, command: list[object], **options: object) -> subprocess.
 def web_workers(parent: int) -> set[int]:
     """The children of the reloader."""
     return {child.pid for child in psutil.Process(parent).children()}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def answer(port: int) -> None:
