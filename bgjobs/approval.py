@@ -71,6 +71,14 @@ class JobCall(NamedTuple):
     job_class: type
     method: _Method
 
+    def check_binding(self) -> None:
+        """Raises :class:`InvalidParameters` when the call could not even begin."""
+        try:
+            self.method.check_binding(self.parameters)
+        except TypeError as error:
+            called = f"{self.class_name}::{self.method_name}{self.method.signature}"
+            raise InvalidParameters(f"they do not fit {called}: {shorten(str(error), 200)}") from error
+
     def on(self, instance: Any) -> Any:
         """Make the call on ``instance`` and return what it returns."""
         args, kwargs = self.method.spread(self.parameters)
@@ -125,11 +133,7 @@ class Approval:
         :class:`InvalidParameters`.
         """
         call = self.call_of_row(class_name, method_name, {} if parameters is None else parameters)
-        try:
-            call.method.check_binding(call.parameters)
-        except TypeError as error:
-            called = f"{call.class_name}::{method_name}{call.method.signature}"
-            raise InvalidParameters(f"they do not fit {called}: {shorten(str(error), 200)}") from error
+        call.check_binding()
         return call
 
     def call_of_row(self, class_name: Any, method_name: Any, parameters: Any) -> JobCall:

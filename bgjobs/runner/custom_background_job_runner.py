@@ -86,7 +86,7 @@ class CustomBackgroundJobRunner:
             returned = call.on(self.instantiate(call.job_class))
         # The edge of the attempt: sys.exit() and KeyboardInterrupt are failures of the job, too.
         except BaseException as exception:  # noqa: BLE001
-            return self._interrupted(job, current) or self._failed(job, exception)
+            return self._interrupted(job, current) or _misfit(call, exception) or self._failed(job, exception)
         result = kept_result(returned, current.result)
         return self._interrupted(job, current) or Outcome("completed", result=result)
 
@@ -121,6 +121,17 @@ class CustomBackgroundJobRunner:
                 "".join(traceback.format_tb(error.__traceback__)),
             )
             return job.policy.delay_after(job.retry_count)
+
+
+def _misfit(call: JobCall, exception: BaseException) -> Outcome | None:
+    """The failure of a call that could not begin, because the row or the method was changed since the dispatch.
+    No retry would help. Looked at only afterwards: to bind each call twice would cost every job."""
+    if isinstance(exception, TypeError):
+        try:
+            call.check_binding()
+        except InvalidParameters as refusal:
+            return _failure("failed", refusal)
+    return None
 
 
 def _failure(kind: Kind, exception: BaseException, retry_in: float | None = None) -> Outcome:

@@ -35,6 +35,7 @@ RAISED = {
     "RecursionError": RecursionError("deep"),
     "StopIteration": StopIteration(5),
     "a group": BaseExceptionGroup("several", [KeyboardInterrupt(), Boom("x")]),
+    "TypeError": TypeError("its own"),
     "our own error": BackendUnavailable("x"),
 }
 
@@ -122,6 +123,19 @@ def test_inline_the_caller_survives_it_and_the_job_fails(make_site, what):
     handle = site.dispatch(Job, "fail", [what], max_retries=1)
     assert (handle.status, handle.retry_count) == ("failed", 1)
     assert handle.error_message.startswith(type(RAISED[what]).__name__)
+
+
+@pytest.mark.parametrize("parameters", [{"that": "x"}, {"what": "x", "other": 1}, ["x", "y"]])
+def test_parameters_that_fit_no_longer_are_a_failure_without_a_retry(parameters):
+    outcome = run(execution("fail", parameters=parameters))
+    assert (outcome.kind, outcome.retry_in) == ("failed", None)
+    assert outcome.exception_type == "InvalidParameters"
+    assert "test_runner.Job::fail" in outcome.exception_message
+
+
+def test_a_type_error_of_the_method_itself_is_repeated():
+    outcome = run(execution("fail", parameters=["TypeError"]))
+    assert (outcome.kind, outcome.retry_in, outcome.exception_type) == ("failed", 1.0, "TypeError")
 
 
 def test_an_exit_with_a_code_says_the_code():
@@ -244,11 +258,6 @@ def test_a_row_that_is_refused_fails_without_a_retry_and_without_a_call(changes)
     outcome = run(execution(**changes), Injecting)
     assert (outcome.kind, outcome.retry_in, outcome.result) == ("failed", None, None)
     assert outcome.exception_type in ("InvalidParameters", "MethodNotApproved")
-
-
-def test_parameters_that_no_longer_fit_the_method_fail_the_attempt():
-    outcome = run(execution("run", parameters={"gone": 1}))
-    assert (outcome.kind, outcome.exception_type) == ("failed", "TypeError")
 
 
 # -- interruption -------------------------------------------------------------------------------------
