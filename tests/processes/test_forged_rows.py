@@ -51,14 +51,13 @@ def test_an_edited_row_fails_with_a_reason_and_runs_nothing(site: RealSite, edit
     site.query("UPDATE background_jobs SET retry_count = 0, max_retries = 3 WHERE id = ?", job.id)
 
 
-def test_parameters_that_no_longer_fit_are_a_failure_of_the_call(site: RealSite) -> None:
-    """The code may have changed since the dispatch, and may change back: that is retried like any failure."""
+def test_parameters_that_no_longer_fit_fail_the_job_without_a_retry(site: RealSite) -> None:
     job = site.dispatch("Plain.say", {"words": "x"}, delay=3600, max_retries=1)
     edit = """parameters = '{"colour": 1}', scheduled_at = '2001-01-01'"""
     site.query(f"UPDATE background_jobs SET {edit} WHERE id = ?", job.id)
     (row,) = site.wait(job)
-    assert (row.status, row.retry_count) == ("failed", 1)
-    assert "colour" in row.error_message
+    assert (row.status, row.retry_count) == ("failed", 0)
+    assert "do not fit" in row.error_message
     assert not site.events(job.id)
 
 
