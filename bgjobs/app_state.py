@@ -15,7 +15,7 @@ from flask import Flask, current_app
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.engine import URL, make_url
 
-from bgjobs.app_location import location_at_set_up
+from bgjobs.app_search import location_at_set_up
 from bgjobs.approval import Approval
 from bgjobs.custom_logger import CustomLogger
 from bgjobs.database import PATIENCE_OF_CALLER, Database, is_memory, same_database

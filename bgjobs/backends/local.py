@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
+from bgjobs.app_search import seen_running
 from bgjobs.app_state import AppState
 from bgjobs.role import role
 from bgjobs.supervisor.config import SupervisorConfig
@@ -43,5 +44,5 @@ class LocalBackend:
     def _config(self) -> SupervisorConfig:
         if role() == "web":
             # Only now: at set-up, the variable that holds the application was not assigned yet.
-            self._state.location = self._state.location.seen_running(self._state.app)
+            self._state.location = seen_running(self._state.location, self._state.app)
         return SupervisorConfig.of(self._state)

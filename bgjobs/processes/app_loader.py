@@ -5,22 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from dataclasses import dataclass
 
 from flask import Flask
 from flask.cli import NoAppException, ScriptInfo
 
-from bgjobs.app_location import AppLocation
+from bgjobs.app_location import AppLocation, Expected
 from bgjobs.app_state import AppState, app_state
 from bgjobs.exceptions import ConfigurationError
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What the application was in the process that dispatched: it must be the same one here."""
-
-    name: str
-    database: str  # the URL without its password
 
 
 def load_app(location: AppLocation, expected: Expected | None = None) -> AppState:

@@ -14,13 +14,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import NoReturn
 
-from bgjobs.app_location import AppLocation
+from bgjobs.app_location import AppLocation, Expected
 from bgjobs.app_state import AppState
 from bgjobs.custom_logger import console
 from bgjobs.exceptions import BackendUnavailable
 from bgjobs.limits import added_niceness
 from bgjobs.output import open_output, remove_if_empty
-from bgjobs.processes.app_loader import Expected, load_app
+from bgjobs.processes.app_loader import load_app
 from bgjobs.processes.channel import Channel, Message
 from bgjobs.processes.orphans import become_parent_of_orphans, has_children
 from bgjobs.role import become

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from bgjobs.app_location import AppLocation
+from bgjobs.app_location import AppLocation, Expected
 from bgjobs.processes import launch
-from bgjobs.processes.app_loader import Expected
 from bgjobs.processes.channel import Channel, Message
 from bgjobs.role import Role
 

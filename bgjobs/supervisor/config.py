@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bgjobs.app_location import AppLocation
-from bgjobs.app_state import AppState
-from bgjobs.processes.app_loader import Expected
+from bgjobs.app_location import AppLocation, Expected
 from bgjobs.processes.server import ServerConfig
 from bgjobs.state_folder import StateFolder
 from bgjobs.supervisor.retention import Retention, retention_of
+
+if TYPE_CHECKING:  # the application is what a supervisor does not load
+    from bgjobs.app_state import AppState
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 
+from bgjobs.app_search import seen_running
 from bgjobs.app_state import AppState
 from bgjobs.role import become
 from bgjobs.supervisor.config import SupervisorConfig
@@ -19,7 +20,7 @@ _EXTRA_PATIENCE = 5.0
 
 def supervise(state: AppState) -> int | None:
     """Be the supervisor until told to stop; the exit status, or None when another one is at work."""
-    state.location = state.location.seen_running(state.app)
+    state.location = seen_running(state.location, state.app)
     config = SupervisorConfig.of(state)
     lock = FileLock(config.state_folder.lock)
     if not lock.acquire():

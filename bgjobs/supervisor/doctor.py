@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from bgjobs import lookups
+from bgjobs.app_search import seen_running
 from bgjobs.app_state import AppState
 from bgjobs.custom_logger import ERRORS_FILE, SUCCESS_FILE
 from bgjobs.database import SCHEMA_REVISION
@@ -81,7 +82,7 @@ def _approved_classes(state: AppState) -> Finding:
 
 def _application(state: AppState) -> Finding:
     """Load it as a fork server would: in a process of its own, from where it was found."""
-    state.location = state.location.seen_running(state.app)
+    state.location = seen_running(state.location, state.app)
     config = SupervisorConfig.of(state)
     server = Server.start(config.for_servers(state.database_url.render_as_string()), "fork")
     try:

@@ -12,12 +12,14 @@ import pytest
 from flask import Flask
 
 from bgjobs import BackgroundJobs
-from bgjobs.app_location import AppLocation, location_at_set_up
+from bgjobs.app_location import AppLocation
+from bgjobs.app_search import location_at_set_up, seen_running
 from bgjobs.app_state import app_state
 
 SHOP = """
 from flask import Flask
 from bgjobs import BackgroundJobs
+from bgjobs.app_search import seen_running
 from bgjobs.app_state import app_state
 
 def create_app(config=None):
@@ -30,7 +32,7 @@ def create_app(config=None):
 
 def show(app):
     import json
-    print(json.dumps(app_state(app).location.seen_running(app).candidates))
+    print(json.dumps(seen_running(app_state(app).location, app).candidates))
 """
 WITH_APP = SHOP + "\napp = create_app()\n"
 SHOWN_AT_ONCE = WITH_APP + "\nif __name__ == '__main__':\n    show(app)\n"
@@ -243,7 +245,7 @@ def test_every_module_that_holds_the_app_is_a_candidate_and_ours_are_not(module)
     module("", "flask.something").app = app
     module("", "gunicorn.app.wsgiapp").app = app
     module("", "bgjobs.somewhere").app = app
-    seen = app_state(app).location.seen_running(app)
+    seen = seen_running(app_state(app).location, app)
     assert "module_of_a_user:site" in seen.variables
     assert not [name for name in seen.variables if name.startswith(("flask", "gunicorn", "bgjobs"))]
 
@@ -251,7 +253,7 @@ def test_every_module_that_holds_the_app_is_a_candidate_and_ours_are_not(module)
 def test_an_application_that_nobody_holds_has_no_variable():
     app = Flask("x")
     BackgroundJobs(app)
-    assert app_state(app).location.seen_running(app).variables == ()
+    assert seen_running(app_state(app).location, app).variables == ()
 
 
 def test_the_setting_is_the_only_thing_declared(monkeypatch):
