@@ -8,7 +8,6 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Row, Select, Table, bindparam, func, literal_column, or_, select
 
-from bgjobs.approval import checked_parameters
 from bgjobs.exceptions import InvalidParameters, JobNotFound
 from bgjobs.limits import limits_of_row
 from bgjobs.models import (
@@ -22,6 +21,7 @@ from bgjobs.models import (
     PausedQueue,
     Unreadable,
 )
+from bgjobs.parameters import checked_parameters
 from bgjobs.prepared import Prepared
 from bgjobs.redaction import shorten
 from bgjobs.retry import RetryDelay, checked_retry_delay, checked_seconds

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bgjobs.approval import checked_parameters
 from bgjobs.exceptions import InvalidParameters
+from bgjobs.parameters import checked_parameters
 
 
 def checked_result(value: Any) -> Any:

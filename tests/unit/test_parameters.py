@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from bgjobs import run_background_job
-from bgjobs.approval import DEPTH_LIMIT, PARAMETERS_LIMIT, Approval, checked_parameters
+from bgjobs.approval import Approval
 from bgjobs.exceptions import InvalidParameters
+from bgjobs.parameters import DEPTH_LIMIT, PARAMETERS_LIMIT, checked_parameters
 
 
 class Anything:
