@@ -18,6 +18,7 @@ from bgjobs.app_location import AppLocation
 from bgjobs.app_state import AppState
 from bgjobs.custom_logger import console
 from bgjobs.exceptions import BackendUnavailable
+from bgjobs.fail_points import ARMED, reach
 from bgjobs.limits import added_niceness
 from bgjobs.output import open_output, remove_if_empty
 from bgjobs.processes.app_loader import Expected, load_app
@@ -94,7 +95,11 @@ def serve(channel: Channel, state: AppState, config: JobProcessConfig) -> NoRetu
         _change_blocked_signals(_UNBLOCK, _STOP_SIGNAL_NUMBERS)
         for function in state.after_fork:
             function()
+        if ARMED:
+            reach("job.before_ready")
         channel.send({"ready": os.getpid()})
+        if ARMED:
+            reach("job.before_go")
         status = JobProcess(channel, state, config).run()
         if status == 0 and has_children():
             status = LEFT_CHILDREN
@@ -193,6 +198,8 @@ class JobProcess:
     def _run_next(self) -> None:
         job = self._running
         assert job is not None
+        if ARMED:
+            reach("run.before")
         outcome = Outcome("stopped") if job.token in self._to_stop else self._execute(job)
         self._running = None
         self._report(job, outcome)
@@ -224,7 +231,11 @@ class JobProcess:
         peak_rss, cpu_seconds = resource_usage()
         told = {**outcome.to_json(), "peak_rss": peak_rss, "cpu_seconds": cpu_seconds}
         self._unacknowledged[job.token] = job, told
+        if ARMED:
+            reach("outcome.before_report")
         self._channel.send({"outcome": told, "token": job.token})
+        if ARMED:
+            reach("outcome.after_report")
 
     def _carry_on_alone(self) -> None:
         """The supervisor is gone: write what nobody took, put back what has not begun, and see to a new one."""

@@ -148,7 +148,7 @@ class Pool:
             self.warning = (
                 f"The application has been loading for more than {_SLOW_LOAD:g} s; its jobs wait for it."
             )
-        limit = time.monotonic() - _READY_WITHIN[self._start_method]
+        limit = time.monotonic() - (self._config.ready_within or _READY_WITHIN[self._start_method])
         for process in self._processes.values():
             if process.identity is None and process.asked_at < limit:
                 process.server.kill_process(process.slot)

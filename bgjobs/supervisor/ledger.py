@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row
 from sqlalchemy.exc import StatementError
 
 from bgjobs import lookups, samples
+from bgjobs.fail_points import ARMED, reach
 from bgjobs.limits import added_niceness
 from bgjobs.models import PENDING
 from bgjobs.output import read_tail, trim
@@ -142,7 +143,13 @@ class Ledger:
                 self._write_samples(changes)
             statuses = changes.finish(self._outcomes.values())
             asked = self._requested(changes) if look_for_requests else Requested()
+            if ARMED and statuses:
+                reach("outcome.before_commit")
             claimed = _claim(changes, seats) if seats else []
+            if ARMED and claimed:
+                reach("claim.before_commit")
+        if ARMED and statuses:
+            reach("outcome.after_commit")
         self.put_back = PENDING in statuses.values()
         self._close_written()
         asked.carry_out(self._kill_grace)

@@ -19,6 +19,7 @@ from bgjobs import log_search, lookups
 from bgjobs.custom_logger import CustomLogger, console
 from bgjobs.database import PATIENCE_OF_SUPERVISOR, Database
 from bgjobs.exceptions import BackendUnavailable
+from bgjobs.fail_points import ARMED, reach
 from bgjobs.processes.identity import own_identity
 from bgjobs.processes.pool import Pool, Process
 from bgjobs.processes.wakeup import Wakeup
@@ -84,6 +85,8 @@ class Supervisor:
     def run(self) -> int:
         """Work until idle for long enough or told to stop; the exit status."""
         self._catch_signals()
+        if ARMED:
+            reach("boot.before_listening")
         self._open_doorbell()
         self._on_listening()
         self._keep_idle()  # the application loads while we look at the database
@@ -104,6 +107,8 @@ class Supervisor:
         self._database.dispose()
         with contextlib.suppress(OSError):
             os.unlink(self._folder.status)
+        if ARMED:
+            reach("shutdown.before_release")
         self._lock.release()
         return 0
 
@@ -166,6 +171,8 @@ class Supervisor:
             self._suspicious = False
         wrote = self._ledger.has_unwritten
         claimed = self._ledger.write_and_claim(seats, look_for_requests=self._rung)
+        if ARMED and claimed:
+            reach("claim.after_commit")
         self._ledger.begin(claimed, seats, self._pool)
         self._rung = False
         self._written_at = time.monotonic()
@@ -206,6 +213,8 @@ class Supervisor:
         with self._database.reading() as connection:
             self._left = not lookups.has_pending(connection)
         if self._left:
+            if ARMED:
+                reach("idle.before_unlock")
             while self._index_logs():
                 pass
         else:
