@@ -87,6 +87,7 @@ class Pool:
         self._retired: list[Server] = []
         self._backoff = _FIRST_BACKOFF
         self._start_again_at = 0.0
+        self._ended_unready = False  # the process that ended last, if none got ready since
         self._next_code_look = 0.0
         self._broken_files: Server | None = None  # of an application that could not be loaded
         self.server: Server | None = None
@@ -278,7 +279,16 @@ class Pool:
         if not process.channel.closed:
             self._hear_process(process)  # its last words come before its end
         self._remove(process)
+        if process.identity is None and not process.leaving:
+            self._note_unready_end(status)
         self.ended.append(Ended(process, status, peak_rss, cpu))
+
+    def _note_unready_end(self, status: int | None) -> None:
+        """One can have bad luck. Where two in a row end before they are ready, so would the next hundred."""
+        if self._ended_unready and time.monotonic() >= self._start_again_at:
+            console.warning("Job processes end before they are ready (exit status %s). Trying again.", status)
+            self._back_off()
+        self._ended_unready = True
 
     def _not_started(self, message: Message) -> None:
         process = self._processes.get(message["not_started"])
@@ -311,6 +321,7 @@ class Pool:
     def _succeeded(self) -> None:
         self.app_error = None
         self._broken_files = None
+        self._ended_unready = False
         self._backoff = _FIRST_BACKOFF
 
     def _back_off(self) -> None:
