@@ -300,11 +300,12 @@ class Pool:
     # -- small steps ---------------------------------------------------------------------------------
 
     def _retire_server(self, server: Server) -> None:
-        # Those that are not ready yet, too: they would run old code, or, when their supervisor has left, take
-        # the end of the channel for its death and start another one.
         for process in self._processes.values():
             if process.server is server and not process.busy:
                 process.leave()
+                if process.identity is None:
+                    # It may hang, and when we have left nobody would be there to kill it for that.
+                    server.kill_process(process.slot)
         server.retire()
         if server not in self._retired:
             self._retired.append(server)
