@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -20,9 +21,11 @@ from bgjobs.custom_logger import console
 from bgjobs.exceptions import BackendUnavailable
 from bgjobs.fail_points import ARMED, reach
 from bgjobs.limits import added_niceness
+from bgjobs.lookups import execution_of, running_in, whole_number
 from bgjobs.output import open_output, remove_if_empty
 from bgjobs.processes.app_loader import Expected, load_app
 from bgjobs.processes.channel import Channel, Message
+from bgjobs.processes.identity import own_identity
 from bgjobs.processes.orphans import become_parent_of_orphans, has_children
 from bgjobs.role import become
 from bgjobs.runner.current_job import interrupt_current_job
@@ -239,17 +242,27 @@ class JobProcess:
 
     def _carry_on_alone(self) -> None:
         """The supervisor is gone: write what nobody took, put back what has not begun, and see to a new one."""
-        left = [(job, Outcome.from_json(told)) for job, told in self._unacknowledged.values()]
-        left += [(job, Outcome("released")) for job in self._in_hand]
-        for _ in range(_TRIES if left else 0):
+        for _ in range(_TRIES):
             try:
                 with self._state.store_with(pooled=False).changing() as changes:
-                    changes.finish(left)
+                    changes.finish([*self._reported(), *self._not_begun(changes)])
                 break
             except BackendUnavailable as error:
-                console.warning("Job %s cannot write its outcome yet: %s", left[0][0].id, error)
+                console.warning("A job process cannot write yet what became of its jobs: %s", error)
                 time.sleep(_PAUSE)
         self._state.backend.wake()
+
+    def _reported(self) -> Iterator[tuple[Execution, Outcome]]:
+        for job, told in self._unacknowledged.values():
+            yield job, Outcome.from_json(told)
+
+    def _not_begun(self, changes: Changes) -> Iterator[tuple[Execution, Outcome]]:
+        """What we were given and have not run: also what the supervisor claimed for us when it died, so that it
+        never came to tell us."""
+        for row in running_in(changes.connection, own_identity().columns()):
+            if row.execution_token not in self._unacknowledged:
+                job = execution_of(row, token=row.execution_token, attempt=whole_number(row.attempt))
+                yield job, Outcome("released")
 
 
 class _Reporter:
