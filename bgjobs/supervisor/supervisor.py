@@ -210,17 +210,19 @@ class Supervisor:
         if self._ledger.running or self._ledger.has_unwritten:
             return
         self._close_doorbell()
-        with self._database.reading() as connection:
-            self._left = not lookups.has_pending(connection)
-        if self._left:
+        try:
+            with self._database.reading() as connection:
+                found = lookups.has_pending(connection)
             if ARMED:
                 reach("idle.before_unlock")
-            while self._index_logs():
-                pass
-        else:
-            self._open_doorbell()
-            self._last_activity = time.monotonic()
-            self._may_be_due = True
+            self._left = not found
+        finally:
+            if not self._left:
+                self._open_doorbell()
+                self._last_activity = time.monotonic()
+                self._may_be_due = True
+        while self._left and self._index_logs():
+            pass
 
     # -- stopping ------------------------------------------------------------------------------------
 
