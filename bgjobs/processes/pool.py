@@ -107,6 +107,11 @@ class Pool:
         return [item for item in self._processes.values() if item.identity is not None and not item.busy]
 
     @property
+    def identities(self) -> set[ProcessIdentity]:
+        """Of the processes that wait for a job or run one."""
+        return {item.identity for item in self._processes.values() if item.identity is not None}
+
+    @property
     def takers(self) -> list[Process]:
         """The processes that may be given a job, those that have one among them, the oldest first."""
         return [item for item in self._processes.values() if item.takes_jobs]

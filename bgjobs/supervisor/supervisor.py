@@ -102,6 +102,7 @@ class Supervisor:
             except Exception:  # noqa: BLE001
                 console.exception("The supervisor met an error and goes on.")
                 self._suspicious = True
+                self._survey_at = time.monotonic()  # something may stand in the database that we know nothing of
                 self._rest()
         self._pool.close()
         self._database.dispose()
@@ -147,7 +148,7 @@ class Supervisor:
     def _take_over_if_due(self) -> None:
         if time.monotonic() >= self._survey_at:
             with self._database.reading() as connection:
-                self._ledger.take_over(connection, self._watch)
+                self._ledger.take_over(connection, self._watch, self._pool.identities)
             self._survey_at = time.monotonic() + SURVEY_INTERVAL
 
     def _look_if_due(self) -> None:
