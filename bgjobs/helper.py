@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, scoped_session
 from bgjobs.app_state import AppState, app_state
 from bgjobs.custom_logger import console
 from bgjobs.exceptions import InvalidParameters, JobRunnerException
+from bgjobs.fail_points import ARMED, reach
 from bgjobs.handle import JobHandle
 from bgjobs.models import PENDING
 from bgjobs.options import Options, new_job
@@ -154,6 +155,10 @@ def _enqueue(
         refuse_to_wait_for_oneself(state)
         with state.store.changing() as changes:
             job_ids = changes.enqueue_all(jobs, max_pending=state.settings.max_pending)
+            if ARMED:
+                reach("enqueue.before_commit")
+        if ARMED:
+            reach("enqueue.after_commit")
         tell(state.backend.dispatched, job_ids)
     else:
         job_ids = enqueue_in_session(state, session, jobs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -114,6 +114,12 @@ def current_executions(connection: Connection, executions: Sequence[Execution]) 
 def running(connection: Connection) -> list[Row[Any]]:
     """The rows of all running jobs, whoever runs them."""
     return list(connection.execute(_RUNNING))
+
+
+def running_in(connection: Connection, process: Mapping[str, Any]) -> list[Row[Any]]:
+    """The rows of the running jobs that are given to one process; ``process`` holds its columns."""
+    is_its = [jobs.c[column] == value for column, value in process.items()]
+    return list(connection.execute(select(jobs).where(IS_RUNNING, *is_its)))
 
 
 def cancel_requests(connection: Connection) -> dict[int, str | None]:

@@ -135,6 +135,7 @@ class Settings:
     start_method: str = _setting("auto", _one_of(START_METHODS))
     # Long enough that someone who tries things out keeps a warm supervisor, short enough to leave nothing behind.
     idle_timeout: float = _setting(300.0, _seconds)
+    ready_within: float | None = _setting(None, _timeout)  # by the start method: processes/pool.py
     autostart: bool = _setting(True, _flag)
     timeout: float | None = _setting(None, _timeout)  # no limit
     memory: int | None = _setting(None, memory_size)  # no limit

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import NoReturn, Protocol
 
 from bgjobs.app_state import AppState
+from bgjobs.fail_points import ARMED, reach
 from bgjobs.processes import launch
 from bgjobs.processes.app_loader import (
     load_app,
@@ -179,10 +180,16 @@ class _Server:
                 os.kill(pid, signal.SIGKILL)
 
     def _start(self, slot: int, descriptor: int) -> None:
+        if ARMED:
+            reach("fork.before")
         try:
-            self._slots[self._starter.start(descriptor, self._close)] = slot
+            pid = self._starter.start(descriptor, self._close)
         except OSError as error:  # EAGAIN, ENOMEM: the supervisor tries again later
             self._channel.send({"not_started": slot, "reason": str(error)})
+            return
+        if ARMED:
+            reach("fork.after")
+        self._slots[pid] = slot
 
     def _close(self) -> None:
         """In a child: what belongs to the server alone."""

@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -18,10 +19,13 @@ from bgjobs.app_location import AppLocation, Expected
 from bgjobs.app_state import AppState
 from bgjobs.custom_logger import console
 from bgjobs.exceptions import BackendUnavailable
+from bgjobs.fail_points import ARMED, reach
 from bgjobs.limits import added_niceness
+from bgjobs.lookups import execution_of, running_in, whole_number
 from bgjobs.output import open_output, remove_if_empty
 from bgjobs.processes.app_loader import load_app
 from bgjobs.processes.channel import Channel, Message
+from bgjobs.processes.identity import own_identity
 from bgjobs.processes.orphans import become_parent_of_orphans, has_children
 from bgjobs.role import become
 from bgjobs.runner.current_job import interrupt_current_job
@@ -94,7 +98,11 @@ def serve(channel: Channel, state: AppState, config: JobProcessConfig) -> NoRetu
         _change_blocked_signals(_UNBLOCK, _STOP_SIGNAL_NUMBERS)
         for function in state.after_fork:
             function()
+        if ARMED:
+            reach("job.before_ready")
         channel.send({"ready": os.getpid()})
+        if ARMED:
+            reach("job.before_go")
         status = JobProcess(channel, state, config).run()
         if status == 0 and has_children():
             status = LEFT_CHILDREN
@@ -193,6 +201,8 @@ class JobProcess:
     def _run_next(self) -> None:
         job = self._running
         assert job is not None
+        if ARMED:
+            reach("run.before")
         outcome = Outcome("stopped") if job.token in self._to_stop else self._execute(job)
         self._running = None
         self._report(job, outcome)
@@ -224,21 +234,35 @@ class JobProcess:
         peak_rss, cpu_seconds = resource_usage()
         told = {**outcome.to_json(), "peak_rss": peak_rss, "cpu_seconds": cpu_seconds}
         self._unacknowledged[job.token] = job, told
+        if ARMED:
+            reach("outcome.before_report")
         self._channel.send({"outcome": told, "token": job.token})
+        if ARMED:
+            reach("outcome.after_report")
 
     def _carry_on_alone(self) -> None:
         """The supervisor is gone: write what nobody took, put back what has not begun, and see to a new one."""
-        left = [(job, Outcome.from_json(told)) for job, told in self._unacknowledged.values()]
-        left += [(job, Outcome("released")) for job in self._in_hand]
-        for _ in range(_TRIES if left else 0):
+        for _ in range(_TRIES):
             try:
                 with self._state.store_with(pooled=False).changing() as changes:
-                    changes.finish(left)
+                    changes.finish([*self._reported(), *self._not_begun(changes)])
                 break
             except BackendUnavailable as error:
-                console.warning("Job %s cannot write its outcome yet: %s", left[0][0].id, error)
+                console.warning("A job process cannot write yet what became of its jobs: %s", error)
                 time.sleep(_PAUSE)
         self._state.backend.wake()
+
+    def _reported(self) -> Iterator[tuple[Execution, Outcome]]:
+        for job, told in self._unacknowledged.values():
+            yield job, Outcome.from_json(told)
+
+    def _not_begun(self, changes: Changes) -> Iterator[tuple[Execution, Outcome]]:
+        """What we were given and have not run: also what the supervisor claimed for us when it died, so that it
+        never came to tell us."""
+        for row in running_in(changes.connection, own_identity().columns()):
+            if row.execution_token not in self._unacknowledged:
+                job = execution_of(row, token=row.execution_token, attempt=whole_number(row.attempt))
+                yield job, Outcome("released")
 
 
 class _Reporter:

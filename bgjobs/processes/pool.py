@@ -94,6 +94,7 @@ class Pool:
         self._retired: list[Server] = []
         self._backoff = _FIRST_BACKOFF
         self._start_again_at = 0.0
+        self._ended_unready = False  # the process that ended last, if none got ready since
         self._next_code_look = 0.0
         self._broken_files: Server | None = None  # of an application that could not be loaded
         self.server: Server | None = None
@@ -111,6 +112,11 @@ class Pool:
     def idle(self) -> list[Process]:
         """The processes that wait for a job, the oldest first."""
         return [item for item in self._processes.values() if item.identity is not None and not item.busy]
+
+    @property
+    def identities(self) -> set[ProcessIdentity]:
+        """Of the processes that wait for a job or run one."""
+        return {item.identity for item in self._processes.values() if item.identity is not None}
 
     @property
     def takers(self) -> list[Process]:
@@ -155,7 +161,7 @@ class Pool:
             self.warning = (
                 f"The application has been loading for more than {_SLOW_LOAD:g} s; its jobs wait for it."
             )
-        limit = time.monotonic() - _READY_WITHIN[self._start_method]
+        limit = time.monotonic() - (self._config.ready_within or _READY_WITHIN[self._start_method])
         for process in self._processes.values():
             if process.identity is None and process.asked_at < limit:
                 process.server.kill_process(process.slot)
@@ -291,7 +297,16 @@ class Pool:
         if not process.channel.closed:
             self._hear_process(process)  # its last words come before its end
         self._remove(process)
+        if process.identity is None and not process.leaving:
+            self._note_unready_end(status)
         self.ended.append(Ended(process, status, peak_rss, cpu))
+
+    def _note_unready_end(self, status: int | None) -> None:
+        """One can have bad luck. Where two in a row end before they are ready, so would the next hundred."""
+        if self._ended_unready and time.monotonic() >= self._start_again_at:
+            console.warning("Job processes end before they are ready (exit status %s). Trying again.", status)
+            self._back_off()
+        self._ended_unready = True
 
     def _not_started(self, message: Message) -> None:
         process = self._processes.get(message["not_started"])
@@ -303,11 +318,12 @@ class Pool:
     # -- small steps ---------------------------------------------------------------------------------
 
     def _retire_server(self, server: Server) -> None:
-        # Those that are not ready yet, too: they would run old code, or, when their supervisor has left, take
-        # the end of the channel for its death and start another one.
         for process in self._processes.values():
             if process.server is server and not process.busy:
                 process.leave()
+                if process.identity is None:
+                    # It may hang, and when we have left nobody would be there to kill it for that.
+                    server.kill_process(process.slot)
         server.retire()
         if server not in self._retired:
             self._retired.append(server)
@@ -324,6 +340,7 @@ class Pool:
     def _succeeded(self) -> None:
         self.app_error = None
         self._broken_files = None
+        self._ended_unready = False
         self._backoff = _FIRST_BACKOFF
 
     def _back_off(self) -> None:

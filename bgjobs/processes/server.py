@@ -30,6 +30,7 @@ class ServerConfig:
     folder: str  # the state folder
     start_method: str
     jobs_per_process: int
+    ready_within: float | None
 
     @property
     def first_start_method(self) -> str:

@@ -30,6 +30,7 @@ class SupervisorConfig:
     processes: int
     jobs_per_process: int
     start_method: str
+    ready_within: float | None
     idle_timeout: float
     kill_grace: float
     output_max: int
@@ -48,6 +49,7 @@ class SupervisorConfig:
             processes=settings.processes,
             jobs_per_process=settings.jobs_per_process,
             start_method=settings.start_method,
+            ready_within=settings.ready_within,
             idle_timeout=settings.idle_timeout,
             kill_grace=settings.kill_grace,
             output_max=settings.output_max,
@@ -74,6 +76,7 @@ class SupervisorConfig:
             folder=self.folder,
             start_method=self.start_method,
             jobs_per_process=self.jobs_per_process,
+            ready_within=self.ready_within,
         )
 
     def load_order(self) -> str:

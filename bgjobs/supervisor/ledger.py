@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sqlite3
 import time
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,11 +13,13 @@ from sqlalchemy import Connection, Row
 from sqlalchemy.exc import StatementError
 
 from bgjobs import lookups, samples
+from bgjobs.fail_points import ARMED, reach
 from bgjobs.limits import added_niceness
 from bgjobs.models import PENDING
 from bgjobs.output import read_tail, trim
 from bgjobs.processes import signals
 from bgjobs.processes.channel import Message
+from bgjobs.processes.identity import ProcessIdentity
 from bgjobs.processes.out_of_memory import OutOfMemoryCounter
 from bgjobs.processes.pool import Ended, Pool, Process
 from bgjobs.processes.watch import DeathWatch
@@ -142,7 +145,13 @@ class Ledger:
                 self._write_samples(changes)
             statuses = changes.finish(self._outcomes.values())
             asked = self._requested(changes) if look_for_requests else Requested()
+            if ARMED and statuses:
+                reach("outcome.before_commit")
             claimed = _claim(changes, seats) if seats else []
+            if ARMED and claimed:
+                reach("claim.before_commit")
+        if ARMED and statuses:
+            reach("outcome.after_commit")
         self.put_back = PENDING in statuses.values()
         self._close_written()
         asked.carry_out(self._kill_grace)
@@ -189,11 +198,19 @@ class Ledger:
 
     # -- running jobs of an earlier supervisor -------------------------------------------------------
 
-    def take_over(self, connection: Connection, watch: DeathWatch) -> None:
-        """Adopt running jobs that nobody here knows and whose process lives; recover the others."""
+    def take_over(self, connection: Connection, watch: DeathWatch, own: Collection[ProcessIdentity]) -> None:
+        """Adopt running jobs that nobody here knows and whose process lives; recover the others. ``own`` are the
+        processes of this supervisor."""
         found = survey(connection, self.running.keys() | self._outcomes.keys())
+        told = {running.job.id for running in self.running.values()}
         for recorded in found.alive:
-            self._adopt(recorded, watch)
+            job, identity, _ = recorded
+            if identity in own and job.id not in told:
+                # Something went wrong when it was claimed or after that, so its process was never told to run it.
+                # (One that we know by another token runs, and somebody has edited its row.)
+                self._record(RunningJob(job, identity, None, None), Outcome("released"))
+            else:
+                self._adopt(recorded, watch)
         for job, identity, row in found.gone:
             self._lost(RunningJob(job, identity, None, None, progress=_progress(row)), None, Outcome("lost"))
 

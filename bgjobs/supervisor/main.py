@@ -10,6 +10,7 @@ import time
 from typing import NoReturn
 
 from bgjobs.custom_logger import console
+from bgjobs.fail_points import ARMED, reach
 from bgjobs.processes.server import Ahead
 from bgjobs.role import become
 from bgjobs.supervisor.config import SupervisorConfig
@@ -35,6 +36,8 @@ def main(descriptor: int, ahead: Ahead | None = None) -> NoReturn:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     console.setLevel(logging.WARNING)  # what happens to jobs stands in the log files
+    if ARMED:
+        reach("boot.before_lock")
     lock = lock_when_free(config, launch_lock)
     if lock is None:
         sys.exit(0)

@@ -19,6 +19,7 @@ from bgjobs import log_search, lookups
 from bgjobs.custom_logger import CustomLogger, console
 from bgjobs.database import PATIENCE_OF_SUPERVISOR, Database
 from bgjobs.exceptions import BackendUnavailable
+from bgjobs.fail_points import ARMED, reach
 from bgjobs.processes.identity import own_identity
 from bgjobs.processes.pool import Pool, Process
 from bgjobs.processes.server import Ahead
@@ -90,6 +91,8 @@ class Supervisor:
     def run(self) -> int:
         """Work until idle for long enough or told to stop; the exit status."""
         self._catch_signals()
+        if ARMED:
+            reach("boot.before_listening")
         self._open_doorbell()
         self._on_listening()
         self._keep_idle()  # the application loads while we look at the database
@@ -105,11 +108,14 @@ class Supervisor:
             except Exception:  # noqa: BLE001
                 console.exception("The supervisor met an error and goes on.")
                 self._suspicious = True
+                self._survey_at = time.monotonic()  # something may stand in the database that we know nothing of
                 self._rest()
         self._pool.close()
         self._database.dispose()
         with contextlib.suppress(OSError):
             os.unlink(self._folder.status)
+        if ARMED:
+            reach("shutdown.before_release")
         self._lock.release()
         return 0
 
@@ -148,7 +154,7 @@ class Supervisor:
     def _take_over_if_due(self) -> None:
         if time.monotonic() >= self._survey_at:
             with self._database.reading() as connection:
-                self._ledger.take_over(connection, self._watch)
+                self._ledger.take_over(connection, self._watch, self._pool.identities)
             self._survey_at = time.monotonic() + SURVEY_INTERVAL
 
     def _look_if_due(self) -> None:
@@ -172,6 +178,8 @@ class Supervisor:
             self._suspicious = False
         wrote = self._ledger.has_unwritten
         claimed = self._ledger.write_and_claim(seats, look_for_requests=self._rung)
+        if ARMED and claimed:
+            reach("claim.after_commit")
         self._ledger.begin(claimed, seats, self._pool)
         self._rung = False
         self._written_at = time.monotonic()
@@ -209,15 +217,19 @@ class Supervisor:
         if self._ledger.running or self._ledger.has_unwritten:
             return
         self._close_doorbell()
-        with self._database.reading() as connection:
-            self._left = not lookups.has_pending(connection)
-        if self._left:
-            while self._index_logs():
-                pass
-        else:
-            self._open_doorbell()
-            self._last_activity = time.monotonic()
-            self._may_be_due = True
+        try:
+            with self._database.reading() as connection:
+                found = lookups.has_pending(connection)
+            if ARMED:
+                reach("idle.before_unlock")
+            self._left = not found
+        finally:
+            if not self._left:
+                self._open_doorbell()
+                self._last_activity = time.monotonic()
+                self._may_be_due = True
+        while self._left and self._index_logs():
+            pass
 
     # -- stopping ------------------------------------------------------------------------------------
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
-from real_site import RealSite, moment_of
+from real_site import MakeSite, RealSite, moment_of
 from waiting import monotonic, until
 
 # The promise is a second, from the death to the row.
@@ -112,3 +113,20 @@ def test_a_poison_job_ends_and_the_good_ones_do_not_wait_for_it(site: RealSite) 
     (row,) = site.wait(poison)
     assert (row.status, row.retry_count) == ("failed", 3)
     assert len(site.events(poison.id, "start")) == 4
+
+
+def test_processes_that_die_before_they_are_ready_are_not_started_over_and_over(make_site: MakeSite) -> None:
+    """Something that crashes in every fork: more and more rarely tried, until somebody mends it."""
+    site = make_site()
+    crash = "__import__('os').abort()"
+    noted = f"print('x', end='', file=open({str(site.folder / 'forks')!r}, 'a'), flush=True)"
+    site.edit("hooks", "_seen.append(role())", f"{noted}, {crash}")
+    job = site.dispatch("Plain.nothing", max_retries=0)
+    log = Path(site.state.folder.log)
+    until(lambda: log.exists() and log.read_text().count("end before they are ready (exit status -6)") == 2)
+    # As many as shall wait, two times, and one or two more while the first deaths were not heard of.
+    assert len((site.folder / "forks").read_text()) < 20
+    assert (site.row(job.id).status, site.attempts(job.id)) == ("pending", [])
+    site.edit("hooks", f"{noted}, {crash}", "_seen.append(role())")
+    (row,) = site.wait(job)
+    assert (row.status, row.attempt) == ("completed", 1)

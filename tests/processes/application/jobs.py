@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bgjobs import current_job, role, run_background_job
+from bgjobs.fail_points import reach
 
 from . import background, db
 from .witness import note, wait_for_gate, witness
@@ -89,6 +90,10 @@ class Plain:
             current_job.progress(1, 2)
             current_job.log("I am alone")
             return "told"
+
+    def reach_the_middle(self) -> None:
+        with witness():
+            reach("run.mid")
 
     def result_only(self) -> None:
         with witness():
