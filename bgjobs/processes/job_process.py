@@ -19,7 +19,7 @@ from bgjobs.app_state import AppState
 from bgjobs.custom_logger import console
 from bgjobs.exceptions import BackendUnavailable
 from bgjobs.limits import added_niceness
-from bgjobs.output import open_output, remove_if_empty
+from bgjobs.output import for_jobs, open_output, remove_if_empty
 from bgjobs.processes.app_loader import Expected, load_app
 from bgjobs.processes.channel import Channel, Message
 from bgjobs.processes.orphans import become_parent_of_orphans, has_children
@@ -120,10 +120,7 @@ def prepare_to_be_forked() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write(_OOM_SCORE)
-    for stream in (sys.stdout, sys.stderr):
-        # A line is seen when it is printed, and a print never fails the job for a character.
-        with contextlib.suppress(Exception):
-            stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdout, sys.stderr = for_jobs(sys.stdout), for_jobs(sys.stderr)
 
 
 class JobProcess:

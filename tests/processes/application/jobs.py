@@ -68,6 +68,11 @@ class Plain:
                 os.write(1, line * 256)
             print("the last line")
 
+    def print_in_python(self, kibibytes: int) -> None:
+        with witness():
+            for _ in range(kibibytes):
+                print("x" * 1023)
+
     def flaky(self, failures: int) -> int:
         with witness():
             if current_job.retry_count < failures:
