@@ -18,7 +18,7 @@ from types import FrameType
 from bgjobs import log_search, lookups
 from bgjobs.custom_logger import CustomLogger, console
 from bgjobs.database import PATIENCE_OF_SUPERVISOR, Database
-from bgjobs.exceptions import BackendUnavailable
+from bgjobs.exceptions import BackendUnavailable, DatabaseDamaged
 from bgjobs.processes.identity import own_identity
 from bgjobs.processes.pool import Pool, Process
 from bgjobs.processes.wakeup import Wakeup
@@ -45,6 +45,8 @@ SPARES_WHEN_CALM = 2
 CALM_AFTER = 2.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _INDEX_BATCH = 2000
+# Seconds for which nobody can start another supervisor after one that met a damaged database.
+STANDSTILL = 10.0
 
 
 class Supervisor:
@@ -87,10 +89,14 @@ class Supervisor:
         self._open_doorbell()
         self._on_listening()
         self._keep_idle()  # the application loads while we look at the database
+        status = 0
         while not self._left:
             try:
                 self._turn()
                 self._pause = 0.0
+            except DatabaseDamaged as error:
+                console.error("%s The supervisor starts no more jobs and leaves.", error)
+                self._left, status = True, 1
             except BackendUnavailable as error:
                 if self._pause == 0.0:
                     console.warning("%s The supervisor tries again until it answers.", error)
@@ -101,11 +107,13 @@ class Supervisor:
                 self._suspicious = True
                 self._rest()
         self._pool.close()
-        self._database.dispose()
+        self._database.dispose()  # now the file can be replaced
+        if status:
+            self._stand_still()
         with contextlib.suppress(OSError):
             os.unlink(self._folder.status)
         self._lock.release()
-        return 0
+        return status
 
     # -- a turn --------------------------------------------------------------------------------------
 
@@ -249,6 +257,13 @@ class Supervisor:
         time.sleep(self._pause)
         if self._stop_asked_at is not None:
             self._left = time.monotonic() >= self._stop_asked_at + self._config.kill_grace
+
+    def _stand_still(self) -> None:
+        """Go on answering the doorbell for a while: whoever rings starts nobody, who would meet the same."""
+        until = time.monotonic() + STANDSTILL
+        while self._stop_asked_at is None and (left := until - time.monotonic()) > 0:
+            for key, _ in self._selector.select(left):
+                key.data()
 
     # -- small steps ---------------------------------------------------------------------------------
 
