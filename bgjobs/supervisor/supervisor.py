@@ -70,6 +70,7 @@ class Supervisor:
         self._pool = Pool(config.for_servers(self._shown_url), self._selector, self._watch)
         self._doorbell = Doorbell(self._folder.path)
         self._started_at = datetime.now(UTC)
+        self._identity = own_identity()
         self._status: SupervisorStatus | None = None
         self._stop_asked_at: float | None = None
         self._stop_at_once = False
@@ -328,7 +329,7 @@ class Supervisor:
 
     def _describe(self) -> None:
         """Write down who we are and how it goes, when that is news."""
-        own, server = own_identity(), self._pool.server
+        own, server = self._identity, self._pool.server
         status = SupervisorStatus(
             host=own.host,
             boot_id=own.boot_id,
@@ -346,5 +347,6 @@ class Supervisor:
             load_order=self._config.load_order(),
         )
         if status != self._status:
-            status.write(self._folder)
-            self._status = status
+            with contextlib.suppress(OSError):  # the disk is full; it is tried again the next time
+                status.write(self._folder)
+                self._status = status
