@@ -21,7 +21,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from bgjobs.exceptions import BackendUnavailable, ConfigurationError
+from bgjobs.exceptions import BackendUnavailable, ConfigurationError, DatabaseDamaged
 from bgjobs.locations import migrations_folder
 
 SCHEMA_REVISION = "0001"
@@ -257,10 +257,21 @@ def answering(url: URL) -> Iterator[None]:
         raise
     except (DBAPIError, PoolTimeout, sqlite3.DatabaseError) as error:
         reason = error.orig if isinstance(error, DBAPIError) else error
+        if _tells_of_damage(reason):
+            raise DatabaseDamaged(
+                f"The database {url.render_as_string()} is damaged: {reason}. Nothing was changed. Stop what uses "
+                "it, then restore a backup, or save what can be read with the .recover command of sqlite3."
+            ) from error
         raise BackendUnavailable(
             f"The database {url.render_as_string()} did not do as asked: {reason}. "
             "Nothing was changed. Look whether it is there, writable and not locked by another program."
         ) from error
+
+
+def _tells_of_damage(reason: BaseException | None) -> bool:
+    # The low byte is the kind of error, the others say more of it (sqlite.org/rescode.html).
+    kind = getattr(reason, "sqlite_errorcode", 0) & 0xFF
+    return kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def same_database(one: URL, other: URL) -> bool:

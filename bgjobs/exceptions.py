@@ -22,6 +22,10 @@ class BackendUnavailable(JobRunnerException):
     """The database or the backend does not answer. Nothing was written: the call can be repeated."""
 
 
+class DatabaseDamaged(BackendUnavailable):
+    """The database's file is damaged. To repeat the call does not help: the file has to be mended or restored."""
+
+
 class ClassNotApproved(JobRunnerException):
     """The class is not in the list of approved classes."""
 

@@ -3,9 +3,41 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import os
+from typing import Any
 
 LEFT_OUT = b"[older output was left out]\n"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class _Output(io.FileIO):
+    """What finds no room on the disk is left out: what a job prints is worth less than the job."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            return len(data)
+
+
+def for_jobs(stream: Any) -> Any:
+    """Standard output or error as a job is to have it: a line is seen when it is printed, and a print fails the
+    job neither for a character nor for a full disk. What the application has put in its place stays."""
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    try:
+        descriptor = stream.fileno()
+        stream.flush()
+    except (OSError, ValueError):  # closed, or it writes to memory
+        return stream
+    # Whoever kept the old one prints to the same place.
+    stream.reconfigure(line_buffering=True, errors="backslashreplace")
+    lasting = io.BufferedWriter(_Output(descriptor, "w", closefd=False))
+    return io.TextIOWrapper(lasting, encoding=stream.encoding, errors="backslashreplace", line_buffering=True)
 
 
 def open_output(path: str) -> int:

@@ -173,11 +173,16 @@ class _Server:
         if "retire" in message:
             self._retired = True
         elif "start" in message:
-            for slot in message["start"]:
-                self._start(slot, self._channel.take_descriptor())
+            self._start_all(message["start"], self._channel.take_descriptors())
         elif "kill" in message:
             for pid in [pid for pid, slot in self._slots.items() if slot == message["kill"]]:
                 os.kill(pid, signal.SIGKILL)
+
+    def _start_all(self, slots: list[int], descriptors: list[int]) -> None:
+        for slot, descriptor in zip(slots, descriptors, strict=False):
+            self._start(slot, descriptor)
+        for slot in slots[len(descriptors) :]:
+            self._channel.send({"not_started": slot, "reason": "the fork server has too many open files"})
 
     def _start(self, slot: int, descriptor: int) -> None:
         if ARMED:

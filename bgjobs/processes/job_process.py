@@ -22,7 +22,7 @@ from bgjobs.exceptions import BackendUnavailable
 from bgjobs.fail_points import ARMED, reach
 from bgjobs.limits import added_niceness
 from bgjobs.lookups import execution_of, running_in, whole_number
-from bgjobs.output import open_output, remove_if_empty
+from bgjobs.output import for_jobs, open_output, remove_if_empty
 from bgjobs.processes.app_loader import load_app
 from bgjobs.processes.channel import Channel, Message
 from bgjobs.processes.identity import own_identity
@@ -128,10 +128,7 @@ def prepare_to_be_forked() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write(_OOM_SCORE)
-    for stream in (sys.stdout, sys.stderr):
-        # A line is seen when it is printed, and a print never fails the job for a character.
-        with contextlib.suppress(Exception):
-            stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdout, sys.stderr = for_jobs(sys.stdout), for_jobs(sys.stderr)
 
 
 class JobProcess:

@@ -18,7 +18,7 @@ from types import FrameType
 from bgjobs import log_search, lookups
 from bgjobs.custom_logger import CustomLogger, console
 from bgjobs.database import PATIENCE_OF_SUPERVISOR, Database
-from bgjobs.exceptions import BackendUnavailable
+from bgjobs.exceptions import BackendUnavailable, DatabaseDamaged
 from bgjobs.fail_points import ARMED, reach
 from bgjobs.processes.identity import own_identity
 from bgjobs.processes.pool import Pool, Process
@@ -47,6 +47,8 @@ SPARES_WHEN_CALM = 2
 CALM_AFTER = 2.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _INDEX_BATCH = 2000
+# Seconds for which nobody can start another supervisor after one that met a damaged database.
+STANDSTILL = 10.0
 
 
 class Supervisor:
@@ -75,6 +77,7 @@ class Supervisor:
         self._pool = Pool(config.for_servers(self._shown_url), self._selector, self._watch, ahead)
         self._doorbell = Doorbell(self._folder.path)
         self._started_at = datetime.now(UTC)
+        self._identity = own_identity()
         self._status: SupervisorStatus | None = None
         self._stop_asked_at: float | None = None
         self._stop_at_once = False
@@ -96,10 +99,14 @@ class Supervisor:
         self._open_doorbell()
         self._on_listening()
         self._keep_idle()  # the application loads while we look at the database
+        status = 0
         while not self._left:
             try:
                 self._turn()
                 self._pause = 0.0
+            except DatabaseDamaged as error:
+                console.error("%s The supervisor starts no more jobs and leaves.", error)
+                self._left, status = True, 1
             except BackendUnavailable as error:
                 if self._pause == 0.0:
                     console.warning("%s The supervisor tries again until it answers.", error)
@@ -111,13 +118,15 @@ class Supervisor:
                 self._survey_at = time.monotonic()  # something may stand in the database that we know nothing of
                 self._rest()
         self._pool.close()
-        self._database.dispose()
+        self._database.dispose()  # now the file can be replaced
+        if status:
+            self._stand_still()
         with contextlib.suppress(OSError):
             os.unlink(self._folder.status)
         if ARMED:
             reach("shutdown.before_release")
         self._lock.release()
-        return 0
+        return status
 
     # -- a turn --------------------------------------------------------------------------------------
 
@@ -268,6 +277,13 @@ class Supervisor:
         if self._stop_asked_at is not None:
             self._left = time.monotonic() >= self._stop_asked_at + self._config.kill_grace
 
+    def _stand_still(self) -> None:
+        """Go on answering the doorbell for a while: whoever rings starts nobody, who would meet the same."""
+        until = time.monotonic() + STANDSTILL
+        while self._stop_asked_at is None and (left := until - time.monotonic()) > 0:
+            for key, _ in self._selector.select(left):
+                key.data()
+
     # -- small steps ---------------------------------------------------------------------------------
 
     def _seats(self) -> list[Process]:
@@ -331,7 +347,7 @@ class Supervisor:
 
     def _describe(self) -> None:
         """Write down who we are and how it goes, when that is news."""
-        own, server = own_identity(), self._pool.server
+        own, server = self._identity, self._pool.server
         status = SupervisorStatus(
             host=own.host,
             boot_id=own.boot_id,
@@ -349,5 +365,6 @@ class Supervisor:
             load_order=self._config.load_order(),
         )
         if status != self._status:
-            status.write(self._folder)
-            self._status = status
+            with contextlib.suppress(OSError):  # the disk is full; it is tried again the next time
+                status.write(self._folder)
+                self._status = status

@@ -310,6 +310,10 @@ class RealSite:
         assert not unfinished, f"these jobs neither ended nor failed: {unfinished}"
         self._checked_up_to = max((row.id for row in rows), default=self._checked_up_to)
 
+    def check_anew(self) -> None:
+        """Judge all jobs at the next call: the database is another one than it was."""
+        self._checked_up_to = 0
+
     def close(self) -> None:
         """Leave nothing of the application in this process."""
         self.state.store.database.dispose()
