@@ -210,9 +210,13 @@ class Changes:
         self, outcomes: Iterable[tuple[Execution, Outcome]], *, now: datetime | None = None
     ) -> dict[str, str]:
         """Write outcomes. Returns the new status by execution token; an execution that is not the
-        current one of its job (it was fenced out) changes nothing and is not in the result."""
+        current one of its job (it was fenced out) changes nothing and is not in the result. Of several
+        outcomes of one execution the first counts."""
         now = now or _now()
-        ended = list(outcomes)
+        first: dict[str, tuple[Execution, Outcome]] = {}
+        for job, outcome in outcomes:
+            first.setdefault(job.token, (job, outcome))
+        ended = list(first.values())
         current = current_executions(self.connection, [job for job, _ in ended])
         changes = [
             (job, transition(job, outcome, cancel_requested=asked, now=now, redactor=self.redactor))

@@ -413,6 +413,16 @@ def test_an_outcome_that_comes_twice_counts_once(store):
     assert finish(store, execution) == {}
 
 
+def test_of_two_outcomes_in_one_change_the_first_is_written_and_told(store):
+    job_id = enqueue(store)
+    (execution,) = claim(store)
+    with store.changing() as changes:
+        outcomes = [(execution, Outcome("completed")), (execution, Outcome("failed", exception_type="E"))]
+        assert changes.finish(outcomes) == {execution.token: "completed"}
+    assert [attempt.outcome for attempt in attempts_of(store, job_id)] == ["completed"]
+    assert story(store, job_id)[-2:] == ["Background job started", "Background job completed processing"]
+
+
 def test_many_outcomes_are_one_change(store):
     ids = [enqueue(store) for _ in range(5)]
     executions = claim(store, most=5)
