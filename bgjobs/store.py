@@ -13,7 +13,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, null, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal,
+    null,
+    select,
+    update,
+)
 
 from bgjobs import custom_logger as wording
 from bgjobs.custom_logger import CustomLogger, LogEntry
@@ -243,7 +255,7 @@ class Changes:
             .where(this_job, jobs.c.status == PENDING)
             .values(
                 status=CANCELLED,
-                completed_at=now,
+                completed_at=_not_before(jobs.c.started_at, literal(now, _TIME)),
                 updated_at=now,
                 cancel_requested_at=now,
                 cancel_requested_by=by,
@@ -404,6 +416,11 @@ _INSERT_ATTEMPT = Prepared(
 _TIME = jobs.c.scheduled_at.type
 
 
+def _not_before(start: ColumnElement[Any], end: ColumnElement[Any]) -> ColumnElement[Any]:
+    """``end``, or ``start`` where that is later: somebody set the clock back in between."""
+    return case((start > end, start), else_=end)
+
+
 def _guarded_update(columns: Sequence[str]) -> Any:
     """The fence: nothing is changed unless this execution is still the running one of its job."""
     return (
@@ -414,7 +431,10 @@ def _guarded_update(columns: Sequence[str]) -> Any:
             jobs.c.status == RUNNING,
         )
         .values({column: bindparam(f"new_{column}") for column in columns})
-        .values(scheduled_at=func.coalesce(bindparam("new_scheduled_at", type_=_TIME), jobs.c.scheduled_at))
+        .values(
+            scheduled_at=func.coalesce(bindparam("new_scheduled_at", type_=_TIME), jobs.c.scheduled_at),
+            completed_at=_not_before(jobs.c.started_at, bindparam("new_completed_at", type_=_TIME)),
+        )
     )
 
 
@@ -446,4 +466,5 @@ _END_ATTEMPT = Prepared(
     update(attempts)
     .where(attempts.c.background_job_id == bindparam("key"), attempts.c.execution_token == bindparam("token"))
     .values({column: bindparam(f"new_{column}") for column in ATTEMPT_COLUMNS})
+    .values(ended_at=_not_before(attempts.c.started_at, bindparam("new_ended_at", type_=_TIME)))
 )
