@@ -27,6 +27,7 @@ from sqlalchemy import (
     update,
 )
 
+from bgjobs import clock
 from bgjobs import custom_logger as wording
 from bgjobs.custom_logger import CustomLogger, LogEntry
 from bgjobs.database import Database
@@ -128,7 +129,7 @@ class Changes:
         """Insert pending jobs and return their ids. Raises :class:`QueueFull`."""
         if max_pending is not None:
             self._refuse_when_full(max_pending, len(new))
-        now = now or _now()
+        now = now or clock.now()
         return [self._enqueue(job, now) for job in new]
 
     def _enqueue(self, job: NewJob, now: datetime) -> int:
@@ -177,7 +178,7 @@ class Changes:
         ``job_ids`` claims these jobs and no others, due or not. ``output_path`` says, for an execution,
         where its output will lie.
         """
-        now = now or _now()
+        now = now or clock.now()
         rows = due(self.connection, len(seats), now) if job_ids is None else pending(self.connection, job_ids)
         executions = [
             execution_of(row, token=uuid.uuid4().hex, attempt=whole_number(row.attempt) + 1)
@@ -224,7 +225,7 @@ class Changes:
         """Write outcomes. Returns the new status by execution token; an execution that is not the
         current one of its job (it was fenced out) changes nothing and is not in the result. Of several
         outcomes of one execution the first counts."""
-        now = now or _now()
+        now = now or clock.now()
         first: dict[str, tuple[Execution, Outcome]] = {}
         for job, outcome in outcomes:
             first.setdefault(job.token, (job, outcome))
@@ -248,7 +249,7 @@ class Changes:
 
     def cancel(self, job_id: int, *, by: str | None = None, now: datetime | None = None) -> str:
         """Cancel a pending job, or note that a running one is to stop; the status then."""
-        now, by = now or _now(), who(by)
+        now, by = now or clock.now(), who(by)
         this_job = jobs.c.id == possible_id(job_id)
         stopped = self.connection.execute(
             update(jobs)
@@ -276,7 +277,7 @@ class Changes:
 
     def retry(self, job_id: int, *, now: datetime | None = None) -> None:
         """Put a failed or cancelled job back to pending with a fresh count of retries."""
-        now = now or _now()
+        now = now or clock.now()
         again = self.connection.execute(
             update(jobs)
             .where(jobs.c.id == possible_id(job_id), jobs.c.status.in_((FAILED, CANCELLED)))
@@ -315,7 +316,7 @@ class Changes:
                 progress_done=done,
                 progress_total=total,
                 progress_message=None if message is None else escape(self._masked(job, message)),
-                updated_at=now or _now(),
+                updated_at=now or clock.now(),
             )
         )
 
@@ -381,10 +382,6 @@ def _new(values: Mapping[str, Any]) -> dict[str, Any]:
 def who(by: str | None) -> str | None:
     """A name as it may be stored: it comes from whoever is logged in somewhere."""
     return escape(by)[:_LONGEST_WHO] or None if by else None
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 _INSERT_JOB = Prepared(
