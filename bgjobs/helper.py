@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session, scoped_session
 
+from bgjobs import clock
 from bgjobs.app_state import AppState, app_state
 from bgjobs.custom_logger import console
 from bgjobs.exceptions import InvalidParameters, JobRunnerException
@@ -132,7 +133,7 @@ def _checked(
         options,
         runner=state.runner_class,
         settings=state.settings,
-        now=datetime.now(UTC),
+        now=clock.now(),
     )
     if 0 < job.max_retries <= job.retry_count:
         console.warning(

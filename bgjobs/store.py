@@ -13,8 +13,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, null, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal,
+    null,
+    select,
+    update,
+)
 
+from bgjobs import clock
 from bgjobs import custom_logger as wording
 from bgjobs.custom_logger import CustomLogger, LogEntry
 from bgjobs.database import Database
@@ -116,7 +129,7 @@ class Changes:
         """Insert pending jobs and return their ids. Raises :class:`QueueFull`."""
         if max_pending is not None:
             self._refuse_when_full(max_pending, len(new))
-        now = now or _now()
+        now = now or clock.now()
         return [self._enqueue(job, now) for job in new]
 
     def _enqueue(self, job: NewJob, now: datetime) -> int:
@@ -165,7 +178,7 @@ class Changes:
         ``job_ids`` claims these jobs and no others, due or not. ``output_path`` says, for an execution,
         where its output will lie.
         """
-        now = now or _now()
+        now = now or clock.now()
         rows = due(self.connection, len(seats), now) if job_ids is None else pending(self.connection, job_ids)
         executions = [
             execution_of(row, token=uuid.uuid4().hex, attempt=whole_number(row.attempt) + 1)
@@ -210,9 +223,13 @@ class Changes:
         self, outcomes: Iterable[tuple[Execution, Outcome]], *, now: datetime | None = None
     ) -> dict[str, str]:
         """Write outcomes. Returns the new status by execution token; an execution that is not the
-        current one of its job (it was fenced out) changes nothing and is not in the result."""
-        now = now or _now()
-        ended = list(outcomes)
+        current one of its job (it was fenced out) changes nothing and is not in the result. Of several
+        outcomes of one execution the first counts."""
+        now = now or clock.now()
+        first: dict[str, tuple[Execution, Outcome]] = {}
+        for job, outcome in outcomes:
+            first.setdefault(job.token, (job, outcome))
+        ended = list(first.values())
         current = current_executions(self.connection, [job for job, _ in ended])
         changes = [
             (job, transition(job, outcome, cancel_requested=asked, now=now, redactor=self.redactor))
@@ -232,14 +249,14 @@ class Changes:
 
     def cancel(self, job_id: int, *, by: str | None = None, now: datetime | None = None) -> str:
         """Cancel a pending job, or note that a running one is to stop; the status then."""
-        now, by = now or _now(), who(by)
+        now, by = now or clock.now(), who(by)
         this_job = jobs.c.id == possible_id(job_id)
         stopped = self.connection.execute(
             update(jobs)
             .where(this_job, jobs.c.status == PENDING)
             .values(
                 status=CANCELLED,
-                completed_at=now,
+                completed_at=_not_before(jobs.c.started_at, literal(now, _TIME)),
                 updated_at=now,
                 cancel_requested_at=now,
                 cancel_requested_by=by,
@@ -260,7 +277,7 @@ class Changes:
 
     def retry(self, job_id: int, *, now: datetime | None = None) -> None:
         """Put a failed or cancelled job back to pending with a fresh count of retries."""
-        now = now or _now()
+        now = now or clock.now()
         again = self.connection.execute(
             update(jobs)
             .where(jobs.c.id == possible_id(job_id), jobs.c.status.in_((FAILED, CANCELLED)))
@@ -299,7 +316,7 @@ class Changes:
                 progress_done=done,
                 progress_total=total,
                 progress_message=None if message is None else escape(self._masked(job, message)),
-                updated_at=now or _now(),
+                updated_at=now or clock.now(),
             )
         )
 
@@ -367,10 +384,6 @@ def who(by: str | None) -> str | None:
     return escape(by)[:_LONGEST_WHO] or None if by else None
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 _INSERT_JOB = Prepared(
     insert(jobs),
     (
@@ -400,6 +413,11 @@ _INSERT_ATTEMPT = Prepared(
 _TIME = jobs.c.scheduled_at.type
 
 
+def _not_before(start: ColumnElement[Any], end: ColumnElement[Any]) -> ColumnElement[Any]:
+    """``end``, or ``start`` where that is later: somebody set the clock back in between."""
+    return case((start > end, start), else_=end)
+
+
 def _guarded_update(columns: Sequence[str]) -> Any:
     """The fence: nothing is changed unless this execution is still the running one of its job."""
     return (
@@ -410,7 +428,10 @@ def _guarded_update(columns: Sequence[str]) -> Any:
             jobs.c.status == RUNNING,
         )
         .values({column: bindparam(f"new_{column}") for column in columns})
-        .values(scheduled_at=func.coalesce(bindparam("new_scheduled_at", type_=_TIME), jobs.c.scheduled_at))
+        .values(
+            scheduled_at=func.coalesce(bindparam("new_scheduled_at", type_=_TIME), jobs.c.scheduled_at),
+            completed_at=_not_before(jobs.c.started_at, bindparam("new_completed_at", type_=_TIME)),
+        )
     )
 
 
@@ -442,4 +463,5 @@ _END_ATTEMPT = Prepared(
     update(attempts)
     .where(attempts.c.background_job_id == bindparam("key"), attempts.c.execution_token == bindparam("token"))
     .values({column: bindparam(f"new_{column}") for column in ATTEMPT_COLUMNS})
+    .values(ended_at=_not_before(attempts.c.started_at, bindparam("new_ended_at", type_=_TIME)))
 )

@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 import psutil
 
+from bgjobs.clock import steady
+
 _HAS_PROC = sys.platform == "linux"
 Judgement = Literal["alive", "gone", "unknown"]
 
@@ -38,6 +40,12 @@ class ProcessIdentity:
             "pid": self.pid,
             "process_started": self.started,
         }
+
+    def age(self) -> float | None:
+        """For how many seconds the process lives, by a clock that nobody can set; None where that is not known."""
+        if not (_HAS_PROC and self.started.isdigit()):
+            return None
+        return max(0.0, steady() - int(self.started) / os.sysconf("SC_CLK_TCK"))
 
     def judge(self) -> Judgement:
         """Whether the process lives. Only what can be proved counts: a process of another host or pid

@@ -6,13 +6,12 @@ import signal
 import sqlite3
 import time
 from collections.abc import Collection
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import StatementError
 
-from bgjobs import lookups, samples
+from bgjobs import clock, lookups, samples
 from bgjobs.fail_points import ARMED, reach
 from bgjobs.limits import added_niceness
 from bgjobs.models import PENDING
@@ -218,10 +217,10 @@ class Ledger:
         job, identity, row = recorded
         deadline = None
         if job.timeout is not None and row.started_at is not None:
-            deadline = time.monotonic() + job.timeout - max(0.0, seconds_run(row, datetime.now(UTC)))
+            deadline = time.monotonic() + job.timeout - seconds_run(row, clock.now(), identity.age())
         self.running[job.token] = running = RunningJob(job, identity, None, deadline, progress=_progress(row))
         if row.started_at is not None:
-            running.started -= max(0.0, (datetime.now(UTC) - row.started_at).total_seconds())
+            running.started -= max(0.0, (clock.now() - row.started_at).total_seconds())
         self._memory.guard(running)
         if row.paused_at is not None:
             running.pause()

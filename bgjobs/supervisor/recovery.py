@@ -52,11 +52,15 @@ def survey(connection: Connection, known_tokens: Collection[str]) -> Survey:
     return found
 
 
-def seconds_run(row: Row[Any], now: datetime) -> float:
-    """How long a running job has run by its row, without the time for which it was held up."""
+def seconds_run(row: Row[Any], now: datetime, age: float | None = None) -> float:
+    """How long a running job has run by its row, without the time for which it was held up.
+
+    Somebody may have set the clock since: it is not longer than its process lives, ``age``, where that is known.
+    """
     until = now if row.paused_at is None else row.paused_at
     held = row.paused_seconds if isinstance(row.paused_seconds, int | float) else 0.0
-    return float((until - row.started_at).total_seconds() - held)
+    seconds = (until - row.started_at).total_seconds()
+    return float(max(0.0, (seconds if age is None else min(seconds, age)) - held))
 
 
 def recorded_identity(row: Row[Any]) -> ProcessIdentity:

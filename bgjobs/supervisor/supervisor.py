@@ -12,10 +12,9 @@ import selectors
 import signal
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from types import FrameType
 
-from bgjobs import log_search, lookups
+from bgjobs import clock, clock_steps, log_search, lookups
 from bgjobs.custom_logger import CustomLogger, console
 from bgjobs.database import PATIENCE_OF_SUPERVISOR, Database
 from bgjobs.exceptions import BackendUnavailable, DatabaseDamaged
@@ -76,9 +75,10 @@ class Supervisor:
         self._watch = DeathWatch(self._selector)
         self._pool = Pool(config.for_servers(self._shown_url), self._selector, self._watch, ahead)
         self._doorbell = Doorbell(self._folder.path)
-        self._started_at = datetime.now(UTC)
+        self._started_at = clock.now()
         self._identity = own_identity()
         self._status: SupervisorStatus | None = None
+        self._clock = clock.ClockWatch()
         self._stop_asked_at: float | None = None
         self._stop_at_once = False
         self._left = False
@@ -133,6 +133,7 @@ class Supervisor:
     def _turn(self) -> None:
         self._hear()
         self._pool.look_for_new_code()
+        self._follow_clock()
         self._ledger.climb_ladders()
         self._take_over_if_due()
         self._look_if_due()
@@ -160,6 +161,17 @@ class Supervisor:
         for end in ended:
             self._ledger.note_end(end)
 
+    def _follow_clock(self) -> None:
+        """Nobody waits longer, or not at all, because somebody set the clock."""
+        step = self._clock.step()
+        if step is None:
+            return
+        with self._database.writing() as connection:
+            clock_steps.follow(connection, step, own_identity().host)
+        self._clock.followed(step)
+        console.warning("The clock was set by %+.1f s. Retries wait as long as before.", step.by.total_seconds())
+        self._may_be_due = True
+
     def _take_over_if_due(self) -> None:
         if time.monotonic() >= self._survey_at:
             with self._database.reading() as connection:
@@ -173,7 +185,7 @@ class Supervisor:
         with self._database.reading() as connection:
             due = lookups.next_due(connection)
             self._rung = self._rung or bool(self._ledger.running)
-        seconds = LOOK_INTERVAL if due is None else (due - datetime.now(UTC)).total_seconds()
+        seconds = LOOK_INTERVAL if due is None else (due - clock.now()).total_seconds()
         self._may_be_due = self._may_be_due or seconds <= 0
         self._look_at = time.monotonic() + (min(LOOK_INTERVAL, seconds) if seconds > 0 else LOOK_INTERVAL)
 

@@ -8,6 +8,7 @@ import resource
 import stat
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from log_lines import parsed, records
 from bgjobs import CustomLogger
 from bgjobs.custom_logger import ERRORS_FILE, SUCCESS_FILE
 
-PROCESSES, LINES = 8, 2_000
+PROCESSES = 8
+LINES = int(os.environ.get("BGJOBS_LINES", "2000"))  # 10,000 in ``make faults``
 
 
 class Named:
@@ -93,13 +95,38 @@ def test_many_processes_lose_no_line_and_tear_none_while_the_file_is_rotated_by_
 
 def test_many_processes_tear_no_line_while_the_file_is_deleted(tmp_path, writers):
     deleted, file = 0, tmp_path / SUCCESS_FILE
+    longest = 0.0
     while writers.is_alive():
         if file.exists() and file.stat().st_size > 10_000:
             deleted += 1
             os.link(file, tmp_path / f"aside.{deleted}")  # so that we can see what was in it at the end
             file.unlink()
+            longest = max(longest, seconds_until_it_is_there(file, writers))
     assert deleted >= 5
+    assert longest <= 1.0
     assert found([path.read_text() for path in tmp_path.iterdir()]) == expected()
+
+
+def seconds_until_it_is_there(file, writers):
+    began = time.monotonic()
+    while not file.exists() and writers.is_alive():
+        time.sleep(0.0005)
+    return time.monotonic() - began if file.exists() else 0.0  # nobody writes any more, so nobody makes it
+
+
+def test_many_processes_tear_no_line_while_the_file_is_truncated(tmp_path, writers):
+    """What was in it is gone, by the will of whoever truncated it; what is written after that is all there."""
+    truncated, file = 0, tmp_path / SUCCESS_FILE
+    while writers.is_alive():
+        if file.exists() and file.stat().st_size > 10_000:
+            truncated += 1
+            os.truncate(file, 0)
+            time.sleep(0.0005)
+    assert truncated >= 5
+    rest = found([file.read_text()])
+    for writer in range(PROCESSES):
+        numbers = [number for by, number in rest if by == writer]
+        assert sorted(numbers) == list(range(LINES - len(numbers), LINES))
 
 
 def test_a_file_that_is_truncated_in_place_goes_on_at_its_beginning(tmp_path):
