@@ -37,6 +37,8 @@ _CLOEXEC = int(getattr(socket, "MSG_CMSG_CLOEXEC", 0))
 # Whole numbers: the flags of the module are enumerations, and to join two of them is a dozen calls each time.
 _NO_WAIT = int(socket.MSG_DONTWAIT)
 _SEND_NO_WAIT = _NO_WAIT | int(socket.MSG_NOSIGNAL)
+_TRUNCATED = int(socket.MSG_CTRUNC)
+_NONE_ARRIVED = (socket.SOL_SOCKET, socket.SCM_RIGHTS, b"")
 # Seconds for the other side to make room. A process that does not read for so long is stopped or stuck.
 _PATIENCE = 5.0
 
@@ -48,7 +50,7 @@ class Channel:
         self._socket = end
         self._received = b""
         self._messages: deque[Message] = deque()
-        self._descriptors: deque[int] = deque()
+        self._descriptors: deque[list[int]] = deque()  # of each message that came with some
         self._sending = threading.Lock()  # a job's threads may report at the same time
         self._garbled = False
         self.closed = False
@@ -108,8 +110,9 @@ class Channel:
         self._messages.clear()
         return messages
 
-    def take_descriptor(self) -> int:
-        """The descriptor that came with a message; they keep the order of their messages."""
+    def take_descriptors(self) -> list[int]:
+        """The descriptors of the next message that was sent with some. Fewer than were sent, or none, when this
+        process may not have so many open."""
         return self._descriptors.popleft()
 
     def close(self) -> None:
@@ -117,7 +120,8 @@ class Channel:
         self.closed = True
         self._socket.close()
         while self._descriptors:
-            os.close(self._descriptors.popleft())
+            for descriptor in self._descriptors.popleft():
+                os.close(descriptor)
 
     def _send_some(self, data: bytes) -> int:
         try:
@@ -131,14 +135,15 @@ class Channel:
         """Read what is there; the number of bytes. Fewer than asked for: there is no more at the moment."""
         try:
             # Not socket.recv_fds: it takes flags and ignores them (Python 3.11).
-            data, ancillary, _, _ = self._socket.recvmsg(_CHUNK, _ANCILLARY, _CLOEXEC | flags)
+            data, ancillary, told, _ = self._socket.recvmsg(_CHUNK, _ANCILLARY, _CLOEXEC | flags)
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError:
-            data, ancillary = b"", []
-        for level, kind, payload in ancillary:
+            data, ancillary, told = b"", [], 0
+        # The descriptors of two messages never come together (unix(7)), and where all are lost nothing is here.
+        for level, kind, payload in ancillary or ([_NONE_ARRIVED] if told & _TRUNCATED else []):
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                self._descriptors.extend(array("i", payload))
+                self._descriptors.append(list(array("i", payload)))
         if not data:
             self.closed = True
             return 0

@@ -13,6 +13,7 @@ import select
 import signal
 import sys
 import traceback
+from collections import deque
 from collections.abc import Callable
 from typing import NoReturn, Protocol
 
@@ -150,6 +151,7 @@ class _Server:
         self._slots: dict[int, int] = {}  # by pid
         self._spared: set[int] = set()  # what completed jobs have left behind on purpose
         self._condemned: set[int] = set()
+        self._handed_over: deque[int] = deque()  # the ends of channels for processes that are started next
         self._retired = False
         self._wakeup = Wakeup()
 
@@ -172,11 +174,18 @@ class _Server:
         if "retire" in message:
             self._retired = True
         elif "start" in message:
-            for slot in message["start"]:
-                self._start(slot, self._channel.take_descriptor())
+            self._start_all(message["start"], self._channel.take_descriptors())
         elif "kill" in message:
             for pid in [pid for pid, slot in self._slots.items() if slot == message["kill"]]:
                 os.kill(pid, signal.SIGKILL)
+
+    def _start_all(self, slots: list[int], descriptors: list[int]) -> None:
+        self._handed_over.extend(descriptors)
+        for slot in slots:
+            if self._handed_over:
+                self._start(slot, self._handed_over.popleft())
+            else:
+                self._channel.send({"not_started": slot, "reason": "the fork server has too many open files"})
 
     def _start(self, slot: int, descriptor: int) -> None:
         try:
@@ -185,7 +194,9 @@ class _Server:
             self._channel.send({"not_started": slot, "reason": str(error)})
 
     def _close(self) -> None:
-        """In a child: what belongs to the server alone."""
+        """In a child: what belongs to the server alone, or to those that are started after it."""
+        for descriptor in self._handed_over:
+            os.close(descriptor)
         self._channel.close()
         self._wakeup.close()
 

@@ -239,8 +239,16 @@ class Pool:
     def _start_processes(self, server: Server, count: int) -> None:
         """Together, because after each message the server has to make its memory its own again, page by page."""
         with contextlib.ExitStack() as ends:
-            started = [self._new_process(server, ends) for _ in range(count)]
-            server.start_processes([process.slot for process, _ in started], [end.fileno() for _, end in started])
+            started: list[tuple[Process, socket.socket]] = []
+            try:
+                while len(started) < count:
+                    started.append(self._new_process(server, ends))
+            except OSError as error:  # EMFILE, ENFILE: those that there was room for are started all the same
+                if not started:
+                    self._cannot_start(error)
+            if started:
+                slots, theirs = [process.slot for process, _ in started], [end.fileno() for _, end in started]
+                server.start_processes(slots, theirs)
 
     def _new_process(self, server: Server, ends: contextlib.ExitStack) -> tuple[Process, socket.socket]:
         channel, theirs = Channel.pair()
@@ -249,8 +257,8 @@ class Pool:
         process = Process(self._last_slot, channel, server, self._config.jobs_per_process)
         if self._start_method == "spawn":
             channel.send({"configure": self._config.to_json()})
-        self._processes[process.slot] = process
         self._selector.register(channel, selectors.EVENT_READ, partial(self._hear_process, process))
+        self._processes[process.slot] = process
         return process, theirs
 
     def _hear_process(self, process: Process) -> None:
@@ -284,8 +292,13 @@ class Pool:
         process = self._processes.get(message["not_started"])
         if process is not None:
             self._remove(process)
-        console.warning("No process could be started: %s. Trying again.", message["reason"])
-        self._back_off()
+        self._cannot_start(message["reason"])
+
+    def _cannot_start(self, reason: object) -> None:
+        """Wait a little. Several that were to be started together fail together, which is one failure."""
+        if time.monotonic() >= self._start_again_at:
+            console.warning("No process could be started: %s. Trying again.", reason)
+            self._back_off()
 
     # -- small steps ---------------------------------------------------------------------------------
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import sys
+from pathlib import Path
 
 from bgjobs import current_job
 
@@ -70,6 +72,21 @@ class Crash:
         with witness():
             os.kill(os.getppid(), signal.SIGKILL)
 
+    def by_too_little_memory(self, times: int = 1) -> None:
+        """The limit that the kernel sets a process: what goes beyond it is refused."""
+        with witness():
+            if current_job.retry_count < times:
+                resource.setrlimit(resource.RLIMIT_AS, (_memory() + 64 * 2**20,) * 2)
+                bytearray(256 * 2**20)
+
+    def by_memory_of_a_group(self, group: str, times: int = 1) -> None:
+        """What goes beyond the limit of its control group is killed."""
+        with witness():
+            if current_job.retry_count < times:
+                Path(group, "cgroup.procs").write_text(str(os.getpid()))
+                note("in")
+                b"x" * (256 * 2**20)
+
     def by_hanging(self) -> None:
         with witness():
             while True:
@@ -90,3 +107,8 @@ class Crash:
         """A loop that never comes back to the interpreter: no signal handler runs."""
         with witness():
             sum(range(10**12))
+
+
+def _memory() -> int:
+    """The bytes of address space that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
