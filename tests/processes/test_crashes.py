@@ -106,7 +106,7 @@ def test_a_poison_job_ends_and_the_good_ones_do_not_wait_for_it(site: RealSite) 
     poison = site.dispatch(
         "Crash.by_signal", {"number": int(signal.SIGKILL), "times": 99}, max_retries=3, priority=-1
     )
-    good = [site.dispatch("Plain.nothing") for _ in range(30)]
+    good = [site.dispatch("Plain.nothing") for _ in range(50)]
     rows = site.wait(*good)
     assert {(row.status, row.retry_count) for row in rows} == {("completed", 0)}
     (row,) = site.wait(poison)

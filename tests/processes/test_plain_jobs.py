@@ -74,9 +74,12 @@ def test_a_job_may_dispatch_another(site: RealSite) -> None:
     assert row.status == "completed"
 
 
-def test_forked_jobs_share_no_randomness(site: RealSite) -> None:
-    rows = site.wait(*[site.dispatch("Plain.randomness") for _ in range(8)])
-    assert len({row.result for row in rows}) == 8
+def test_forked_jobs_share_neither_randomness_nor_connections(site: RealSite) -> None:
+    """F29: what one of a hundred draws, no other draws; and none inherits an open database."""
+    rows = site.wait(*[site.dispatch("Plain.draw") for _ in range(100)])
+    for kind in zip(*[row.result["drawn"] for row in rows], strict=True):
+        assert len(set(kind)) == 100
+    assert not [link for row in rows for link in row.result["databases"]]
 
 
 def test_what_a_fork_would_lose_is_started_after_it(site: RealSite) -> None:
