@@ -13,6 +13,7 @@ import select
 import signal
 import sys
 import traceback
+from collections import deque
 from collections.abc import Callable
 from typing import NoReturn, Protocol
 
@@ -151,6 +152,7 @@ class _Server:
         self._slots: dict[int, int] = {}  # by pid
         self._spared: set[int] = set()  # what completed jobs have left behind on purpose
         self._condemned: set[int] = set()
+        self._handed_over: deque[int] = deque()  # the ends of channels for processes that are started next
         self._retired = False
         self._wakeup = Wakeup()
 
@@ -179,10 +181,12 @@ class _Server:
                 os.kill(pid, signal.SIGKILL)
 
     def _start_all(self, slots: list[int], descriptors: list[int]) -> None:
-        for slot, descriptor in zip(slots, descriptors, strict=False):
-            self._start(slot, descriptor)
-        for slot in slots[len(descriptors) :]:
-            self._channel.send({"not_started": slot, "reason": "the fork server has too many open files"})
+        self._handed_over.extend(descriptors)
+        for slot in slots:
+            if self._handed_over:
+                self._start(slot, self._handed_over.popleft())
+            else:
+                self._channel.send({"not_started": slot, "reason": "the fork server has too many open files"})
 
     def _start(self, slot: int, descriptor: int) -> None:
         if ARMED:
@@ -197,7 +201,9 @@ class _Server:
         self._slots[pid] = slot
 
     def _close(self) -> None:
-        """In a child: what belongs to the server alone."""
+        """In a child: what belongs to the server alone, or to those that are started after it."""
+        for descriptor in self._handed_over:
+            os.close(descriptor)
         self._channel.close()
         self._wakeup.close()
 
