@@ -18,7 +18,7 @@ from typing import NoReturn
 from bgjobs.app_location import AppLocation, Expected
 from bgjobs.app_state import AppState
 from bgjobs.custom_logger import console
-from bgjobs.exceptions import BackendUnavailable
+from bgjobs.exceptions import BackendUnavailable, DatabaseDamaged
 from bgjobs.fail_points import ARMED, reach
 from bgjobs.limits import added_niceness
 from bgjobs.lookups import execution_of, running_in, whole_number
@@ -245,6 +245,8 @@ class JobProcess:
                     changes.finish([*self._reported(), *self._not_begun(changes)])
                 break
             except BackendUnavailable as error:
+                if isinstance(error, DatabaseDamaged) and not (self._unacknowledged or self._in_hand):
+                    break  # it waits for a job, and nobody will give it one
                 console.warning("A job process cannot write yet what became of its jobs: %s", error)
                 time.sleep(_PAUSE)
         self._state.backend.wake()

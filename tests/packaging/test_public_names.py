@@ -30,6 +30,7 @@ ERRORS = [
     "BackendUnavailable",
     "ClassNotApproved",
     "ConfigurationError",
+    "DatabaseDamaged",
     "EnqueueWouldDeadlock",
     "InvalidParameters",
     "InvalidTransition",
