@@ -58,7 +58,7 @@ def test_what_is_refused(text: str, words: str) -> None:
 def test_a_process_that_was_told_nonsense_says_so_at_once() -> None:
     environment = {**os.environ, VARIABLE: "nowhere=kill9"}
     ended = subprocess.run(
-        [sys.executable, "-c", "import bgjobs"],
+        [sys.executable, "-c", "from bgjobs import BackgroundJobs"],
         env=environment,
         cwd=PACKAGE.parent,
         capture_output=True,
