@@ -17,7 +17,7 @@ from bgjobs.backends.inline import InlineBackend
 from bgjobs.backends.local import LocalBackend
 from bgjobs.cli import bgjobs_commands, run_job_command
 from bgjobs.custom_logger import console
-from bgjobs.dashboard.views import make_blueprint
+from bgjobs.dashboard.blueprint import make_blueprint
 from bgjobs.exceptions import ConfigurationError
 from bgjobs.role import role
 from bgjobs.runner.custom_background_job_runner import CustomBackgroundJobRunner

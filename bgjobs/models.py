@@ -138,6 +138,7 @@ class BackgroundJob(Base):
     pid_namespace: Mapped[str | None] = mapped_column(String(64))
     cancel_requested_at: Mapped[datetime | None]
     cancel_requested_by: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    kill_requested_at: Mapped[datetime | None]  # asked to stop without a chance to end by itself
     paused_at: Mapped[datetime | None]  # these three: of this execution, and while it runs
     paused_by: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     paused_seconds: Mapped[float | None]  # of the pauses that are over
@@ -148,6 +149,7 @@ class BackgroundJob(Base):
     progress_total: Mapped[float | None]
     progress_message: Mapped[str | None] = mapped_column(Text)
     result: Mapped[Any] = mapped_column(JsonText, nullable=True)
+    retry_of: Mapped[int | None] = mapped_column(_Id)  # the job of which this is a retry with other parameters
 
     logs: Mapped[list[JobLog]] = relationship(back_populates="job", passive_deletes=True)
     attempts: Mapped[list[JobAttempt]] = relationship(back_populates="job", passive_deletes=True)
@@ -172,6 +174,7 @@ class BackgroundJob(Base):
             sqlite_where=text("status = 'running'"),
         ),
         Index("ix_background_jobs_status", "status", "id"),
+        Index("ix_background_jobs_class", "class_name", "method_name", "id"),
         {"sqlite_autoincrement": True},
     )
 
@@ -241,6 +244,24 @@ class JobSample(Base):
     children: Mapped[int]
 
     __table_args__ = (Index("ix_job_samples_job", "background_job_id", "at"), {"sqlite_autoincrement": True})
+
+
+class JobMetric(Base):
+    """How many attempts ended in a minute, or in an hour that is past: what charts are drawn from.
+
+    One row for each class, method, kind and bucket of durations in which there was any: metrics.py.
+    """
+
+    __tablename__ = "bgjobs_metrics"
+
+    span: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # minutes: 1 or 60
+    minute: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # since 1970, UTC
+    class_name: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
+    method_name: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)  # completed failed retried cancelled wait
+    bucket: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # of seconds, see metrics.py
+    number: Mapped[int]
+    seconds: Mapped[float]  # all of them together
 
 
 class PausedQueue(Base):

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Literal
+from collections.abc import Set
 
 from flask import Request, current_app, g, request
 from werkzeug.wrappers import Response
 
 from bgjobs.app_state import app_state
 from bgjobs.custom_logger import console
-from bgjobs.dashboard.problems import CLOSED, NOT_YOU, READ_ONLY, Refused
+from bgjobs.dashboard.problems import CLOSED, NOT_THAT, NOT_YOU, READ_ONLY, Refused
 
-Access = Literal["all", "read"]
+ACTIONS = frozenset({"retry", "edit", "cancel", "kill", "pause", "delete", "queues"})
+"""What an access function can allow one by one. "edit" is to retry with other parameters, "pause" to pause and
+resume a running job, "queues" to pause and resume a queue."""
+
+_SAME_RIGHT = {"resume": "pause"}  # whoever may do one of them may do the other
 
 # Any of these means that somebody else is at the other end, whatever address the socket has.
 _FORWARDING_HEADERS = (
@@ -42,21 +46,33 @@ def check_access() -> Response | None:
         refusal = NOT_YOU
     if isinstance(answer, Response):
         return answer
-    access = _access(answer)
-    if access is None:
+    actions = _allowed_by(answer)
+    if actions is None:
         raise Refused(refusal)
-    g.bgjobs_access = access
+    g.bgjobs_allowed = actions
     return None
 
 
-def check_may_act() -> None:
-    """Raise :class:`Refused` where the request may only look."""
-    if not may_act():
-        raise Refused(READ_ONLY)
+def check_may(action: str | None) -> None:
+    """Raise :class:`Refused` where the request may not do that; None: what takes every right."""
+    if not (may(action) if action else allowed() == ACTIONS):
+        raise Refused(NOT_THAT if allowed() else READ_ONLY)
 
 
-def may_act() -> bool:
-    return bool(g.get("bgjobs_access") == "all")
+def may(action: str) -> bool:
+    return _SAME_RIGHT.get(action, action) in allowed()
+
+
+def allowed() -> Set[str]:
+    """The actions that this request may take."""
+    found: frozenset[str] = g.get("bgjobs_allowed", frozenset())
+    return found
+
+
+def action_of_request() -> str | None:
+    """What a request that acts wants to do, by its address; None where no right of its own stands for it."""
+    named = (request.view_args or {}).get("action", "")
+    return named if _SAME_RIGHT.get(named, named) in ACTIONS else None
 
 
 def who() -> str | None:
@@ -81,13 +97,24 @@ def from_this_computer(request: Request) -> bool:
     )
 
 
-def _access(answer: object) -> Access | None:
+def _allowed_by(answer: object) -> frozenset[str] | None:
+    """The actions that an answer of the access function allows; None where the door is closed."""
     if answer == "read":
-        return "read"
+        return frozenset()
+    if isinstance(answer, Set | list | tuple):
+        unknown = [action for action in answer if action not in ACTIONS]
+        if unknown:
+            console.warning(
+                "BGJOBS_DASHBOARD_ACCESS allowed %r; there are %s.", unknown, ", ".join(sorted(ACTIONS))
+            )
+        return frozenset(answer) & ACTIONS
     if isinstance(answer, str) and answer != "all":
-        console.warning('BGJOBS_DASHBOARD_ACCESS answered %r; "all", "read" and False are understood.', answer)
+        console.warning(
+            'BGJOBS_DASHBOARD_ACCESS answered %r; "all", "read", a set of actions and False are understood.',
+            answer,
+        )
         return None
-    return "all" if answer else None
+    return ACTIONS if answer else None
 
 
 def _names_this_computer(host: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bgjobs.app_state import AppState
 from bgjobs.custom_logger import console
 from bgjobs.exceptions import JobRunnerException
@@ -30,6 +32,10 @@ def cancel(state: AppState, job_id: int, by: str | None) -> None:
         state.backend.wake()
     except (JobRunnerException, OSError) as error:
         _not_told(error)
+
+
+ON_A_JOB: dict[str, Callable[[AppState, int, str | None], None]] = {"retry": retry, "cancel": cancel}
+"""By the last part of their address. Each gets the job's number and who asks for it."""
 
 
 def _note(changes: Changes, job_id: int, done: str, by: str | None) -> None:

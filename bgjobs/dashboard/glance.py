@@ -13,11 +13,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from bgjobs.app_state import AppState, app_state
-from bgjobs.dashboard import queries
-from bgjobs.dashboard.access import may_act
+from bgjobs.dashboard.access import allowed
 from bgjobs.dashboard.htmx import tag_of
 from bgjobs.dashboard.notices import Alarm, Health, health
-from bgjobs.dashboard.queries import Pulse
+from bgjobs.dashboard.pulse import Pulse, pulse
 from bgjobs.locations import static_folder, templates_folder
 
 _alarm = Alarm()
@@ -38,14 +37,14 @@ class Glance:
     def tag(self, *parts: Any) -> str:
         """A tag for what is made of this look and ``parts``. The time is not in it: the words that follow
         the clock are kept current in the browser."""
-        return tag_of(assets_version(), self.health, may_act(), *parts)
+        return tag_of(assets_version(), self.health, sorted(allowed()), *parts)
 
 
 def glance() -> Glance:
     state, now = app_state(), datetime.now(UTC)
     with state.store.database.reading() as connection:
-        pulse = queries.pulse(connection)
-    return Glance(state, now, pulse, health(state, pulse, _alarm, now))
+        beat = pulse(connection)
+    return Glance(state, now, beat, health(state, beat, _alarm, now))
 
 
 @cache
@@ -53,6 +52,6 @@ def assets_version() -> str:
     """What tells these templates and static files from those of another version."""
     digest = hashlib.sha256()
     for folder in (Path(templates_folder(), "bgjobs"), Path(static_folder())):
-        for file in sorted(folder.iterdir()):
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             digest.update(file.read_bytes())
     return digest.hexdigest()[:12]

@@ -40,7 +40,7 @@ def not_modified(tag: str) -> Response:
 
 def page_or_partial(name: str, tag: str, **values: Any) -> Response:
     """The page ``name``, or only its live part. Both carry ``tag``, which the next poll brings back."""
-    template = f"bgjobs/_{name}.html" if wants_partial() else f"bgjobs/{name}.html"
+    template = f"bgjobs/{name}/_live.html" if wants_partial() else f"bgjobs/{name}/page.html"
     response = make_response(render_template(template, tag=tag, **values))
     response.headers["HX-PTag"] = tag
     return response

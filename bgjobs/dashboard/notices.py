@@ -8,7 +8,8 @@ from datetime import datetime
 
 from bgjobs.app_state import AppState
 from bgjobs.custom_logger import console
-from bgjobs.dashboard.queries import Count, Pulse
+from bgjobs.dashboard.counts import Count
+from bgjobs.dashboard.pulse import Pulse
 from bgjobs.exceptions import JobRunnerException
 from bgjobs.lookups import next_due
 from bgjobs.redaction import escape, escape_lines, mask_urls

@@ -56,6 +56,11 @@ READ_ONLY = Problem(
     "You may look, but not act",
     "The application lets you see its background jobs, but not change them. Nothing was changed.",
 )
+NOT_THAT = Problem(
+    403,
+    "You may not do that",
+    "The application lets you do some things with its background jobs, but not this one. Nothing was changed.",
+)
 FOREIGN = Problem(
     403,
     "That did not come from this dashboard",
@@ -88,7 +93,7 @@ _BROKEN = Problem(
 
 def answer(problem: Problem) -> Response:
     """The problem as a page, or as a fragment where a part of a page was asked for."""
-    template = "bgjobs/_problem.html" if wants_partial() else "bgjobs/problem.html"
+    template = "bgjobs/problem/_live.html" if wants_partial() else "bgjobs/problem/page.html"
     return make_response(render_template(template, problem=problem), problem.status)
 
 

@@ -44,6 +44,7 @@ def upgrade() -> None:
         sa.Column("pid_namespace", sa.String(64)),
         sa.Column("cancel_requested_at", _time),
         sa.Column("cancel_requested_by", _name),
+        sa.Column("kill_requested_at", _time),
         sa.Column("paused_at", _time),
         sa.Column("paused_by", _name),
         sa.Column("paused_seconds", sa.Float),
@@ -54,6 +55,7 @@ def upgrade() -> None:
         sa.Column("progress_total", sa.Float),
         sa.Column("progress_message", sa.Text),
         sa.Column("result", sa.Text),
+        sa.Column("retry_of", _id),
         sqlite_autoincrement=True,
     )
     for name, columns, status in (
@@ -63,6 +65,7 @@ def upgrade() -> None:
         where = sa.text(f"status = '{status}'")
         op.create_index(name, "background_jobs", columns, sqlite_where=where, postgresql_where=where)
     op.create_index("ix_background_jobs_status", "background_jobs", ["status", "id"])
+    op.create_index("ix_background_jobs_class", "background_jobs", ["class_name", "method_name", "id"])
 
     op.create_table(
         "job_logs",
@@ -113,6 +116,17 @@ def upgrade() -> None:
     op.create_index("ix_job_samples_job", "job_samples", ["background_job_id", "at"])
 
     op.create_table(
+        "bgjobs_metrics",
+        sa.Column("span", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("minute", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("class_name", _name, primary_key=True),
+        sa.Column("method_name", _name, primary_key=True),
+        sa.Column("kind", sa.String(16), primary_key=True),
+        sa.Column("bucket", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("number", sa.Integer, nullable=False),
+        sa.Column("seconds", sa.Float, nullable=False),
+    )
+    op.create_table(
         "bgjobs_paused_queues",
         sa.Column("queue", _name, primary_key=True),
         sa.Column("paused_at", _time, nullable=False),
@@ -154,6 +168,7 @@ def downgrade() -> None:
         op.execute("DROP TABLE IF EXISTS job_logs_search")
     for table in (
         "bgjobs_meta",
+        "bgjobs_metrics",
         "bgjobs_paused_queues",
         "job_samples",
         "job_attempts",

@@ -9,10 +9,12 @@
   const CALM_MOST = 10 * SECOND;
   const RETRY_MOST = 30 * SECOND;
   const QUIET = 10 * SECOND; // between two announcements to a screen reader
+  const SIDE = 5; // looks for each look at what stands beside
 
   const $ = (selector) => document.querySelector(selector);
   const live = () => $("[data-live]");
   const isPoll = (element) => element?.matches?.("[data-poll]");
+  const isSidePoll = (element) => element?.matches?.("[data-side-poll]"); // of a part beside the live one
   const remember = (key, value) => { try { localStorage.setItem(key, value); } catch { /* forbidden */ } };
   const recall = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
 
@@ -30,9 +32,12 @@
   const mayLook = () =>
     !paused && !ended && !document.hidden && !isOffline() && !$("dialog[open]") && !isSelectingInJob();
 
+  let looks = 0;
   function look() {
     next(pause); // should the request be dropped, because the reader is searching
-    if (mayLook() && $("[data-poll]")) htmx.trigger(document.body, "bgjobs:tick");
+    if (!mayLook()) return;
+    if ($("[data-poll]")) htmx.trigger(document.body, "bgjobs:tick");
+    if (++looks % SIDE === 0) htmx.trigger(document.body, "bgjobs:slow-tick");
   }
 
   // The new text of an output would take away the selection in the old one.
@@ -101,6 +106,8 @@
     const { status, raw } = ctx.response, polled = isPoll(ctx.sourceElement);
     if (raw.redirected || status === 401 || (status === 403 && polled)) {
       end("Your session has ended; nothing is updated any more.", "Sign in");
+    } else if (isSidePoll(ctx.sourceElement)) {
+      return;
     } else if (status === 404 && polled) {
       end("This job is not there any more.", "Reload");
     } else if (status >= 500) {
@@ -143,10 +150,11 @@
   }
 
   document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => judge(ctx));
-  document.addEventListener("htmx:error", ({ detail: { ctx } }) => { if (ctx) fail(isPoll(ctx.sourceElement) ? 1 : 3); });
+  document.addEventListener("htmx:error", ({ detail: { ctx } }) => { if (ctx && !isSidePoll(ctx.sourceElement)) fail(isPoll(ctx.sourceElement) ? 1 : 3); });
 
   let before = null;
   document.addEventListener("htmx:before:swap", ({ detail: { ctx } }) => {
+    if (isSidePoll(ctx.sourceElement)) return;
     const rows = [...document.querySelectorAll("#logs tbody tr")];
     const focused = live()?.contains(document.activeElement) ? document.activeElement : null;
     before = {
@@ -159,8 +167,9 @@
   });
 
   document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
-    if (ctx.response?.status === 304 || !before) return;
+    if (ctx.response?.status === 304) return;
     refreshTimes();
+    if (isSidePoll(ctx.sourceElement) || !before) return;
     for (const output of before.ends) output.scrollTop = output.scrollHeight;
     const acted = !isPoll(ctx.sourceElement); // a button that is disabled meanwhile loses the focus by itself
     if (document.activeElement === document.body && (before.focused || acted)) focusNear(before.index);

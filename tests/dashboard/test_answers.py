@@ -10,7 +10,7 @@ from jinja2 import StrictUndefined
 from pages import parsed, shown_logs
 from sites import PARTIAL, Site
 
-from bgjobs.dashboard import queries
+from bgjobs.dashboard import glance
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -267,7 +267,7 @@ def test_a_fault_of_ours_tells_nothing(site: Site, monkeypatch: pytest.MonkeyPat
     def unlucky(*args: object) -> None:
         raise RuntimeError("unlucky in /tmp/secret.py: SELECT 1")
 
-    monkeypatch.setattr(queries, "pulse", unlucky)
+    monkeypatch.setattr(glance, "pulse", unlucky)
     for path in PATHS[:2]:
         response = site.get(path, headers=kind)
         assert response.status_code == 500

@@ -10,7 +10,7 @@ import pytest
 from pages import Element, parsed
 from sites import PARTIAL, Site
 
-from bgjobs.dashboard.transcript import SHOWN
+from bgjobs.dashboard.job.transcript import SHOWN
 
 CANARY = "hunter22-canary"
 

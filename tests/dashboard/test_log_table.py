@@ -182,7 +182,7 @@ def test_shows_the_place_of_the_match_in_a_long_message(site: Site) -> None:
 
 @pytest.mark.parametrize("term", ["zq", "zqx"])
 def test_says_what_was_left_out(site: Site, monkeypatch: pytest.MonkeyPatch, term: str) -> None:
-    monkeypatch.setattr("bgjobs.dashboard.matching.SCANNED", 10)
+    monkeypatch.setattr("bgjobs.dashboard.logs.matching.SCANNED", 10)
     site.add_logs(site.dispatch(), ["zqx is far down"] + ["new"] * 50)
     page = site.get(f"/dashboard?q={term}").text
     assert shown_logs(page) == []
@@ -252,7 +252,7 @@ def test_links_keep_what_was_asked_for(site: Site) -> None:
 
 
 def test_counts_no_further_than_ten_thousand(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bgjobs.dashboard.queries.COUNTED", 20)
+    monkeypatch.setattr("bgjobs.dashboard.counts.COUNTED", 20)
     ids = site.add_logs(site.dispatch(), [f"log {n}" for n in range(60)])
     page = parsed(site.get("/dashboard").text)
     assert page.one("p", class_="summary").words == "1–10 of 20+ logs"

@@ -9,8 +9,8 @@ from sqlalchemy import text
 
 from bgjobs import log_search, lookups, samples
 from bgjobs.custom_logger import CustomLogger
-from bgjobs.dashboard.log_query import LogQuery
-from bgjobs.dashboard.matching import matching
+from bgjobs.dashboard.logs.matching import matching
+from bgjobs.dashboard.logs.query import LogQuery
 from bgjobs.database import Database
 from bgjobs.models import ENDED, STATUSES
 from bgjobs.redaction import Redactor

@@ -11,8 +11,8 @@ from sqlalchemy import Row
 from bgjobs.app_state import AppState
 from bgjobs.dashboard import formats
 from bgjobs.dashboard.formats import Badge, Moment
-from bgjobs.dashboard.queries import JobStory
-from bgjobs.dashboard.transcript import Transcript, size_of, tail
+from bgjobs.dashboard.job.queries import JobStory
+from bgjobs.dashboard.job.transcript import Transcript, size_of, tail
 from bgjobs.models import CANCELLED, FAILED, PENDING, RUNNING
 from bgjobs.redaction import Redactor, escape_lines, shorten
 from bgjobs.runner.lost import describe_exit

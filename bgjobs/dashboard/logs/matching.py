@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, LargeBinary, Select, cast, func, or_, select
 
-from bgjobs.dashboard.log_query import LogQuery
+from bgjobs.dashboard.logs.query import LogQuery
 from bgjobs.log_search import candidates, folded, indexed_up_to, is_available, trigram_query
 from bgjobs.lookups import logs
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bgjobs.dashboard.addresses import whole_number
 from bgjobs.models import LOG_TYPES
 from bgjobs.redaction import escape
 
@@ -15,8 +16,6 @@ LONGEST_TERM = 200
 DEEPEST_ROW = 10_000
 """``page`` counts rows from the newest one on, so it is for the first pages; cursors go on from there."""
 
-# 18 digits are less than 2**63, which is what a database takes.
-_is_number = re.compile(r"[0-9]{1,18}", re.ASCII).fullmatch
 _job_number = re.compile(r"#?([0-9]{1,18})", re.ASCII).fullmatch
 
 
@@ -81,8 +80,3 @@ class LogQuery:
 
     def with_term(self, term: str) -> LogQuery:
         return replace(self, term=term)
-
-
-def whole_number(text: str | None) -> int | None:
-    """A whole number above zero, None for anything else."""
-    return int(text) or None if text is not None and _is_number(text) else None

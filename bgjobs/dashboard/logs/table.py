@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import Row
 
 from bgjobs.dashboard import formats
+from bgjobs.dashboard.counts import COUNTED, Count, count_words
 from bgjobs.dashboard.formats import Badge, Moment, Part
-from bgjobs.dashboard.log_query import LogQuery
-from bgjobs.dashboard.queries import COUNTED, Count, LogPage
+from bgjobs.dashboard.logs.queries import LogPage
+from bgjobs.dashboard.logs.query import LogQuery
 from bgjobs.redaction import Redactor
 
 _PARAMETERS_LENGTH = 2_000
@@ -68,7 +69,7 @@ def log_table(page: LogPage, redactor: Redactor, now: datetime) -> LogTable:
         rows=[_row(row, query.term, redactor, now) for row in page.rows],
         summary=summary(page),
         left_out=page.left_out,
-        arrived=f"{count(page.arrived)} new {_logs(page.arrived)}" if page.arrived.number else None,
+        arrived=f"{count_words(page.arrived)} new {_logs(page.arrived)}" if page.arrived.number else None,
         newest=newest.address,
         newer=(newest if not ids else query.at(after=ids[0])).address if page.has_newer else None,
         older=query.at(before=ids[-1]).address if page.has_older and ids else None,
@@ -90,12 +91,7 @@ def summary(page: LogPage) -> str:
     if page.position.is_capped:
         return f"{shown} logs, older than the newest {COUNTED:,}"
     first = page.position.number + 1
-    return f"{first:,}–{first + shown - 1:,} of {count(page.total)} {_logs(page.total)}"
-
-
-def count(value: Count) -> str:
-    """``12,345``, or ``10,000+`` where nobody counted further."""
-    return f"{value.number:,}{'+' if value.is_capped else ''}"
+    return f"{first:,}–{first + shown - 1:,} of {count_words(page.total)} {_logs(page.total)}"
 
 
 def _logs(value: Count) -> str:

@@ -1,0 +1,23 @@
+"""Numbers in an address, which anybody may have typed."""
+
+from __future__ import annotations
+
+import re
+
+from bgjobs.exceptions import JobNotFound
+
+# 18 digits are less than 2**63, which is what a database takes.
+_is_number = re.compile(r"[0-9]{1,18}", re.ASCII).fullmatch
+
+
+def whole_number(text: str | None) -> int | None:
+    """A whole number above zero, None for anything else."""
+    return int(text) or None if text is not None and _is_number(text) else None
+
+
+def number_of_job(text: str) -> int:
+    """The number of a job. Raises :class:`JobNotFound` for what is none."""
+    number = whole_number(text)
+    if number is None:
+        raise JobNotFound(text)
+    return number

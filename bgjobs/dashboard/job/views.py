@@ -1,0 +1,62 @@
+"""The page of one job, and what its buttons do."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, redirect, url_for
+from flask.typing import ResponseReturnValue
+
+from bgjobs.app_state import app_state
+from bgjobs.dashboard import actions, htmx
+from bgjobs.dashboard.access import who
+from bgjobs.dashboard.addresses import number_of_job, whole_number
+from bgjobs.dashboard.csrf import csrf_token
+from bgjobs.dashboard.glance import glance
+from bgjobs.dashboard.job import queries
+from bgjobs.dashboard.job.page import job_page, newest_output
+from bgjobs.dashboard.job.transcript import whole
+from bgjobs.dashboard.problems import POST_ONLY, answer
+from bgjobs.lookups import job_row
+
+
+def add_to(blueprint: Blueprint) -> None:
+    # The number of a job is any text here, so that we are who answers when it is no number.
+    blueprint.add_url_rule("/jobs/<job_id>", "job", show_job)
+    blueprint.add_url_rule("/jobs/<job_id>/attempts/<number>/output", "output", show_output)
+    action = f"/jobs/<job_id>/<any({','.join(actions.ON_A_JOB)}):action>"
+    blueprint.add_url_rule(action, "act", act_on_job, methods=["POST"])
+    blueprint.add_url_rule(action, "post_only", say_post_only)
+
+
+def show_job(job_id: str) -> ResponseReturnValue:
+    seen = glance()
+    with seen.reading() as connection:
+        story = queries.job_story(connection, number_of_job(job_id))
+    tag = seen.tag(story.version, newest_output(story, seen.state.folder), csrf_token())
+    if htmx.is_shown_already(tag):
+        return htmx.not_modified(tag)
+    return htmx.page_or_partial("job", tag, job=job_page(story, seen.state, seen.now), health=seen.health)
+
+
+def show_output(job_id: str, number: str) -> ResponseReturnValue:
+    """All that an attempt printed, as plain text."""
+    state = app_state()
+    with state.store.database.reading() as connection:
+        job = job_row(connection, number_of_job(job_id))
+    path = state.folder.output_file(job.id, whole_number(number) or 0)
+    return Response(whole(path, state.redactor, state.redactor.secrets(job.parameters)), mimetype="text/plain")
+
+
+def act_on_job(job_id: str, action: str) -> ResponseReturnValue:
+    actions.ON_A_JOB[action](app_state(), number_of_job(job_id), who())
+    return _show_again(job_id)
+
+
+def say_post_only(job_id: str, action: str) -> ResponseReturnValue:
+    response = answer(POST_ONLY)
+    response.headers["Allow"] = "POST"
+    return response
+
+
+def _show_again(job_id: str) -> ResponseReturnValue:
+    """The job after a button was pressed: a form goes to its page, htmx gets the new state at once."""
+    return show_job(job_id) if htmx.wants_partial() else redirect(url_for(".job", job_id=job_id), 303)
