@@ -27,9 +27,10 @@ from bgjobs.locations import migrations_folder
 SCHEMA_REVISION = "0001"
 """The newest revision in ``migrations/versions``; a test holds the two together."""
 
-# Seconds to wait for another writer. A request must not hang; the supervisor has nothing better to do.
+# Seconds to wait for another writer. A request must not hang; the supervisor has timeouts to keep meanwhile, so it
+# tries again and again.
 PATIENCE_OF_CALLER = 5.0
-PATIENCE_OF_SUPERVISOR = 30.0
+PATIENCE_OF_SUPERVISOR = 1.0
 
 # Seconds between two tries to get the write lock.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.0002, 0.004
