@@ -204,7 +204,8 @@ class Database:
         pool: dict[str, Any] = {"pool_timeout": self.patience} if self._pooled else {"poolclass": NullPool}
         pool["pool_reset_on_return"] = None
         if not self.is_sqlite:
-            return create_engine(self.url, **pool)
+            # MariaDB's own default locks gaps between rows, over which those who insert and claim would stumble.
+            return create_engine(self.url, isolation_level="READ COMMITTED", **pool)
         if "uri" not in self.url.query:
             self._make_folder_of(Path(str(self.url.database)))
         engine = create_engine(

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import DATABASES, SERVERS, answers, empty, own_database
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from hypothesis import HealthCheck, settings
 from sqlalchemy import Row, event
+from sqlalchemy.engine import URL
 
 from bgjobs import BackgroundJobs, JobHandle, run_background_job
 from bgjobs.app_state import AppState, app_state
+from bgjobs.custom_logger import CustomLogger
+from bgjobs.database import Database
 from bgjobs.lookups import job_row
+from bgjobs.redaction import Redactor
+from bgjobs.store import Store
 
 settings.register_profile(
     "bgjobs", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
@@ -75,6 +83,41 @@ class Site:
 
     def errors_log(self) -> str:
         return self.log("background_jobs_errors.log")
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Callable[[str], URL]]:
+    """Where the tables are on a server, by its name; made at first use. Skips where it does not answer."""
+    with ExitStack() as opened:
+
+        @cache
+        def url_of(server: str) -> URL | None:
+            return opened.enter_context(own_database(server)) if answers(SERVERS[server]) else None
+
+        def url_or_skip(server: str) -> URL:
+            url = url_of(server)
+            if url is None and os.environ.get("BGJOBS_REQUIRE_SERVERS"):
+                pytest.fail(f"{server} does not answer at {SERVERS[server]}")
+            return url or pytest.skip(f"{server} does not answer at {SERVERS[server]}")
+
+        yield url_or_skip
+
+
+@pytest.fixture(params=DATABASES)
+def store(
+    request: pytest.FixtureRequest, tmp_path: Path, empty_database: Path, servers: Callable[[str], URL]
+) -> Iterator[Store]:
+    """A store without a job, on each database."""
+    url: str | URL = f"sqlite:///{tmp_path / 'jobs.db'}"
+    if request.param == "sqlite":
+        shutil.copy(empty_database, tmp_path / "jobs.db")
+    else:
+        url = servers(request.param)
+    database = Database(url)
+    yield Store(database, CustomLogger(str(tmp_path / "logs")), Redactor())
+    if request.param != "sqlite":
+        empty(database)
+    database.dispose()
 
 
 MakeSite = Callable[..., Site]
