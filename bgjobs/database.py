@@ -205,7 +205,8 @@ class Database:
         pool["pool_reset_on_return"] = None
         if not self.is_sqlite:
             # MariaDB's own default locks gaps between rows, over which those who insert and claim would stumble.
-            return create_engine(self.url, isolation_level="READ COMMITTED", **pool)
+            # A server may have been started anew since the last time; who dispatches then should not notice.
+            return create_engine(self.url, isolation_level="READ COMMITTED", pool_pre_ping=True, **pool)
         if "uri" not in self.url.query:
             self._make_folder_of(Path(str(self.url.database)))
         engine = create_engine(

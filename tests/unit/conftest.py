@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from databases import DATABASES, SERVERS, answers, empty, own_database
+from databases import DATABASES, empty
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from hypothesis import HealthCheck, settings
@@ -85,34 +83,16 @@ class Site:
         return self.log("background_jobs_errors.log")
 
 
-@pytest.fixture(scope="session")
-def servers() -> Iterator[Callable[[str], URL]]:
-    """Where the tables are on a server, by its name; made at first use. Skips where it does not answer."""
-    with ExitStack() as opened:
-
-        @cache
-        def url_of(server: str) -> URL | None:
-            return opened.enter_context(own_database(server)) if answers(SERVERS[server]) else None
-
-        def url_or_skip(server: str) -> URL:
-            url = url_of(server)
-            if url is None and os.environ.get("BGJOBS_REQUIRE_SERVERS"):
-                pytest.fail(f"{server} does not answer at {SERVERS[server]}")
-            return url or pytest.skip(f"{server} does not answer at {SERVERS[server]}")
-
-        yield url_or_skip
-
-
 @pytest.fixture(params=DATABASES)
 def store(
-    request: pytest.FixtureRequest, tmp_path: Path, empty_database: Path, servers: Callable[[str], URL]
+    request: pytest.FixtureRequest, tmp_path: Path, empty_database: Path, servers: Callable[[str, str], URL]
 ) -> Iterator[Store]:
     """A store without a job, on each database."""
     url: str | URL = f"sqlite:///{tmp_path / 'jobs.db'}"
     if request.param == "sqlite":
         shutil.copy(empty_database, tmp_path / "jobs.db")
     else:
-        url = servers(request.param)
+        url = servers(request.param, "store")
     database = Database(url)
     yield Store(database, CustomLogger(str(tmp_path / "logs")), Redactor())
     if request.param != "sqlite":

@@ -42,10 +42,10 @@ def answers(url: str) -> bool:
 
 
 @contextmanager
-def own_database(server: str) -> Iterator[URL]:
+def own_database(server: str, purpose: str) -> Iterator[URL]:
     """A database on a server with our tables, for as long as the block lasts."""
-    name = f"bgjobs_test_{os.getpid()}"
-    with _administering(server) as connection:
+    name = f"bgjobs_test_{os.getpid()}_{purpose}"
+    with administering(server) as connection:
         connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
         connection.execute(text(f"CREATE DATABASE {name}"))
     url = make_url(SERVERS[server]).set(database=name)
@@ -53,7 +53,7 @@ def own_database(server: str) -> Iterator[URL]:
     database.migrate()
     database.dispose()
     yield url
-    with _administering(server) as connection:
+    with administering(server) as connection:
         connection.execute(text(f"DROP DATABASE {name}{' WITH (FORCE)' if server == 'postgresql' else ''}"))
 
 
@@ -67,7 +67,8 @@ def empty(database: Database) -> None:
 
 
 @contextmanager
-def _administering(server: str) -> Iterator[Connection]:
+def administering(server: str) -> Iterator[Connection]:
+    """A connection to a server, outside of the databases of the tests."""
     engine = create_engine(SERVERS[server], isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         yield connection
