@@ -84,7 +84,8 @@ class LiveSite(Site):
 
 
 WATCHED = """
-window.finished = 0;
+window.begun = window.finished = 0;
+document.addEventListener("htmx:before:request", () => { window.begun += 1; });
 document.addEventListener("htmx:finally:request", () => { window.finished += 1; });
 document.addEventListener("securitypolicyviolation", (event) => console.error("CSP: " + event.violatedDirective));
 """

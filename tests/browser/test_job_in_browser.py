@@ -22,7 +22,7 @@ def run(site: LiveSite, job_id: int = 2) -> Path:
 def test_cancel_asks_first(site: LiveSite, page: Page) -> None:  # 15
     run(site)
     page.goto(f"{site.url}/jobs/2")
-    button, dialog = page.get_by_role("button", name="Cancel", exact=True), page.locator("dialog")
+    button, dialog = page.get_by_role("button", name="Cancel", exact=True), page.locator("dialog[open]")
     button.click()
     expect(dialog).to_contain_text(
         "Ask job #2 to stop? It gets SIGTERM, then SIGKILL if it still runs after 10 s."
