@@ -24,8 +24,8 @@ MARKED = """
     const radio = (it) => it.type !== "radio" || it.checked;
     const can = (it) => it.tabIndex >= 0 && !it.disabled && it.type !== "hidden" && radio(it)
         && it.checkVisibility({ visibilityProperty: true });
-    const wanted = new Set([...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]")]
-        .filter(can));
+    const takers = "a[href], button, input, select, textarea, summary, [tabindex]";
+    const wanted = new Set([...document.querySelectorAll(takers)].filter(can));
     const total = wanted.size;
     window.marked = () => total;
     window.reach = () => {
