@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from flask import abort
 from live import Errors, LiveSite
 from playwright.sync_api import BrowserContext, Page, expect
 from steps import WATCH_CHANGES, WATCH_SHIFTS, is_focused, look, rows
@@ -59,6 +60,14 @@ def views(site: LiveSite) -> Iterator[tuple[str, str]]:
     yield "no match", f"{site.url}?q=zebra"
     yield "job", f"{site.url}/jobs/2"
     yield "gone", f"{site.url}/jobs/999"
+
+
+def live_views(site: LiveSite, page: Page) -> Iterator[str]:
+    """Opens one after the other those that look for news."""
+    for name, address in views(site):
+        page.goto(address)
+        if page.locator("[data-poll]").count():
+            yield name
 
 
 def open_details(page: Page) -> None:
@@ -213,12 +222,10 @@ def test_every_page_keeps_to_the_policy(
 ) -> None:  # 13
     """With the page, with what a look swaps in, and with each dialog that can be opened."""
     page = open_context().new_page()
-    for _, address in views(full_site):
-        page.goto(address)
-        if page.locator("[data-poll]").count():
-            full_site.add_logs(2, ["news"])
-            full_site.change(2, updated_at=datetime.now(UTC))
-            look(page)
+    for _ in live_views(full_site, page):
+        full_site.add_logs(2, ["news"])
+        full_site.change(2, updated_at=datetime.now(UTC))
+        look(page)
         for opener in page.locator("[data-help], [hx-confirm] button").all():
             opener.click()
             page.keyboard.press("Escape")
@@ -235,15 +242,60 @@ def test_no_news_means_304_and_no_change_on_every_page(
         "response",
         lambda answer: statuses.append(answer.status) if "hx-ptag" in answer.request.headers else None,
     )
-    for name, address in views(full_site):
-        page.goto(address)
-        if page.locator("[data-poll]").count():
-            page.evaluate(WATCH_CHANGES)
-            statuses.clear()
-            for _ in range(3):
-                look(page)
-            assert statuses == [304] * 3, name
-            assert page.evaluate("window.changes") == [], name
+    for name in live_views(full_site, page):
+        page.evaluate(WATCH_CHANGES)
+        statuses.clear()
+        for _ in range(3):
+            look(page)
+        assert statuses == [304] * 3, name
+        assert page.evaluate("window.changes") == [], name
+
+
+def test_no_page_asks_while_nobody_sees_it(full_site: LiveSite, page: Page, errors: Errors) -> None:  # 9
+    errors.expected = True
+    page.clock.install()
+    for name in live_views(full_site, page):
+        page.evaluate("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
+        page.clock.run_for(100)
+        before = len(full_site.requests)
+        page.clock.run_for(20_000)
+        assert len(full_site.requests) == before, name
+
+
+def test_every_page_outlasts_a_server_that_fails(full_site: LiveSite, page: Page, errors: Errors) -> None:  # 10
+    errors.expected = True
+    for name in live_views(full_site, page):
+        shown = page.locator("#live").inner_text()
+        full_site.intercept = lambda: abort(500)
+        for _ in range(3):
+            look(page)
+        expect(page.locator("#connection")).to_contain_text("Not updating since")
+        expect(page.locator("[data-live-words]")).to_have_text("Reconnecting…")
+        # Times go on by themselves.
+        assert page.locator("#live").inner_text().split("\n")[0] == shown.split("\n")[0], name
+        assert "Internal Server Error" not in page.locator("body").inner_text(), name
+        full_site.intercept = None
+        look(page)
+        expect(page.locator("#connection")).to_be_empty()
+        expect(page.locator("[data-live-words]")).to_have_text("Live")
+
+
+def test_every_page_says_that_the_session_has_ended(full_site: LiveSite, page: Page, errors: Errors) -> None:  # 11
+    errors.expected = True
+    page.clock.install()
+    for name in live_views(full_site, page):
+        shown = page.locator("#live").inner_html()
+        full_site.intercept = lambda: abort(401)
+        page.clock.run_for(2100)
+        expect(page.locator("#connection")).to_contain_text("Your session has ended")
+        asked = len(full_site.requests)
+        page.keyboard.press("r")
+        page.keyboard.press("r")  # what has ended does not go on, and it is still said
+        page.clock.run_for(30_000)
+        assert len(full_site.requests) == asked, name
+        expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+        assert len(page.locator("#live").inner_html()) == pytest.approx(len(shown), rel=0.05), name
+        full_site.intercept = None
 
 
 @pytest.mark.parametrize("width", [1280, 375])
