@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
+from flask import Flask, url_for
 from playwright.sync_api import ConsoleMessage, sync_playwright
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
@@ -81,6 +81,12 @@ class LiveSite(Site):
     @property
     def url(self) -> str:
         return f"{self.server.url}/dashboard"
+
+    @property
+    def logs(self) -> str:
+        """The page of the log table alone."""
+        with self.app.test_request_context():
+            return f"{self.server.url}{url_for('bgjobs.logs')}"
 
 
 WATCHED = """

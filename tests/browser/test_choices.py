@@ -17,7 +17,7 @@ from steps import look, tick_of_the_clock
 )
 def test_how_often_to_look(site: LiveSite, page: Page, choice: str, seconds: float, least: int, most: int) -> None:
     page.clock.install()
-    page.goto(site.url)
+    page.goto(site.logs)
     for _ in range(2):
         page.get_by_label("Updates").select_option(choice)
         tick_of_the_clock(page, 1)
@@ -29,7 +29,7 @@ def test_how_often_to_look(site: LiveSite, page: Page, choice: str, seconds: flo
 
 
 def test_when_it_was_updated_is_under_the_pointer_and_the_focus(site: LiveSite, page: Page) -> None:
-    page.goto(site.url)
+    page.goto(site.logs)
     look(page)
     switch = page.locator("[data-live-switch]")
     switch.hover()
@@ -40,7 +40,7 @@ def test_when_it_was_updated_is_under_the_pointer_and_the_focus(site: LiveSite, 
 def test_a_kept_choice_that_makes_no_sense_is_none(site: LiveSite, page: Page, kept: str) -> None:
     page.add_init_script(f"localStorage.setItem('bgjobs-interval', {kept!r})")
     page.add_init_script(f"localStorage.setItem('bgjobs-keys', {kept!r})")
-    page.goto(site.url)
+    page.goto(site.logs)
     expect(page.locator("[data-live-words]")).to_have_text("Live")
     assert page.get_by_label("Updates").input_value() == "2"
     page.keyboard.press("?")
@@ -51,7 +51,7 @@ def test_a_browser_that_keeps_nothing(site: LiveSite, page: Page) -> None:
     page.add_init_script(
         "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no'); } })"
     )
-    page.goto(site.url)
+    page.goto(site.logs)
     page.get_by_label("Updates").select_option("Paused")
     expect(page.locator("[data-live-words]")).to_have_text("Paused")
     page.get_by_role("button", name="Dark").click()
@@ -73,7 +73,7 @@ def test_exact_times_follow_the_zone_and_its_summer_time(
         )
     site.change(1, created_at=datetime(2026, 7, 1, 22, 5, tzinfo=UTC), status="cancelled")
     page = open_context(timezone_id="Europe/Rome").new_page()
-    page.goto(site.url)
+    page.goto(site.logs)
     assert titles(page)[:2] == ["25 Oct 2026, 02:30:00 CET", "25 Oct 2026, 02:30:00 CEST"]
 
     page.goto(f"{site.url}/jobs/1")
@@ -88,7 +88,7 @@ def test_exact_times_follow_the_zone_and_its_summer_time(
     expect(page.locator("main")).to_contain_text("changed")
     expect(created).to_have_text("1 Jul 2026, 22:05:00 UTC")
 
-    page.goto(site.url)
+    page.goto(site.logs)
     assert titles(page)[:2] == ["25 Oct 2026, 01:30:00 UTC", "25 Oct 2026, 00:30:00 UTC"]
     page.get_by_role("button", name="Keyboard and times").click()
     page.get_by_label("Times", exact=True).select_option("Local")
@@ -106,7 +106,7 @@ def test_a_time_from_the_beginning_or_the_end_of_all_times(site: LiveSite, page:
     numbers = site.add_logs(1, ["edited"] * 2)
     for number, at in zip(numbers, ("0001-01-01 00:00:00.000000", "9999-12-31 23:59:59.000000"), strict=True):
         site.execute("UPDATE job_logs SET created_at = :at WHERE id = :id", id=number, at=at)
-    page.goto(site.url)
+    page.goto(site.logs)
     expect(page.locator(".cell-created time").nth(4)).to_have_text("1 hour ago")
     assert titles(page)[4]
     expect(page.locator("[data-live-words]")).to_have_text("Live")
@@ -114,7 +114,7 @@ def test_a_time_from_the_beginning_or_the_end_of_all_times(site: LiveSite, page:
 
 def test_news_are_announced_at_most_every_ten_seconds(site: LiveSite, page: Page) -> None:  # 18
     page.clock.install()
-    page.goto(site.url)
+    page.goto(site.logs)
     page.mouse.move(5, 5)
     page.evaluate(
         """() => {
@@ -139,7 +139,7 @@ def test_nothing_moves_for_who_wants_no_motion(
     site: LiveSite, open_context: Callable[..., BrowserContext], motion: str, animation: str
 ) -> None:
     page = open_context(reduced_motion=motion).new_page()
-    page.goto(site.url)
+    page.goto(site.logs)
     page.mouse.move(5, 5)
     site.add_logs(1, ["news"])
     look(page)

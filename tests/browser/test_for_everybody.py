@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import abort
 from live import Errors, LiveSite
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Response, expect
 from steps import WATCH_CHANGES, WATCH_SHIFTS, is_focused, look, rows
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
@@ -238,16 +239,20 @@ def test_no_news_means_304_and_no_change_on_every_page(
     errors.expected = True
     page = open_context().new_page()
     statuses: list[int] = []
-    page.on(
-        "response",
-        lambda answer: statuses.append(answer.status) if "hx-ptag" in answer.request.headers else None,
-    )
+
+    def note(answer: Response) -> None:
+        if (
+            "hx-ptag" in answer.request.headers and "/_/" not in answer.url
+        ):  # what stands beside has a clock of its own
+            statuses.append(answer.status)
+
+    page.on("response", note)
     for name in live_views(full_site, page):
         page.evaluate(WATCH_CHANGES)
         statuses.clear()
         for _ in range(3):
             look(page)
-        assert statuses == [304] * 3, name
+        assert set(statuses) == {304}, name
         assert page.evaluate("window.changes") == [], name
 
 
@@ -317,7 +322,7 @@ def test_nothing_shifts_when_a_job_goes_on(full_site: LiveSite, page: Page, widt
 def test_the_row_under_the_pointer_stays_where_it_is(site: LiveSite, page: Page) -> None:  # 6
     """At the top with the pointer on it, and where one has scrolled down."""
     page.set_viewport_size({"width": 1280, "height": 500})
-    page.goto(f"{site.url}?per_page=25")
+    page.goto(f"{site.logs}?per_page=25")
     row = page.locator("#logs tbody tr").nth(6)
     for scrolled in (0, 150):
         page.evaluate("y => scrollTo(0, y)", scrolled)
@@ -354,14 +359,14 @@ def test_everything_works_below_a_prefix(site: LiveSite, page: Page) -> None:
     """As behind a proxy, or where several applications share a server."""
     inner = site.app.wsgi_app
     site.app.wsgi_app = DispatcherMiddleware(NotFound(), {"/tools": inner})  # type: ignore[method-assign]
-    page.goto(f"{site.server.url}/tools/dashboard")
+    page.goto(site.logs.replace("/dashboard", "/tools/dashboard"))
     page.mouse.move(5, 5)
     new = site.add_logs(1, ["news"])
     look(page)
     assert rows(page)[0] == new[0]
     page.locator("#q").fill("log 3")
     expect(page.locator("#logs tbody tr")).to_have_count(3)
-    assert page.url.endswith("/tools/dashboard?q=log+3")
+    assert re.search(r"/tools/dashboard.*\?q=log\+3", page.url)
     page.locator("#logs a").first.click()
     page.get_by_role("button", name="Cancel", exact=True).click()
     page.get_by_role("button", name="Cancel the job").click()

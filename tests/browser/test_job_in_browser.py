@@ -94,7 +94,7 @@ def test_output_grows_under_the_eyes_of_the_reader(site: LiveSite, page: Page) -
     expect(output).to_have_text("trimmed\n")
 
 
-def test_a_selection_in_the_output_is_left_alone(site: LiveSite, page: Page) -> None:
+def test_a_selection_in_the_output_is_left_alone(site: LiveSite, page: Page) -> None:  # 6
     page.clock.install()
     path = run(site)
     path.write_text("one\n")

@@ -112,7 +112,7 @@ def test_typed_text_caret_and_focus_survive_news(site: LiveSite, page: Page) -> 
     assert page.evaluate("[document.activeElement.id, q.selectionStart, q.selectionEnd]") == ["q", 2, 5]
 
 
-def test_half_typed_text_is_no_search(site: LiveSite, page: Page) -> None:
+def test_half_typed_text_is_no_search(site: LiveSite, page: Page) -> None:  # 3
     """A look between two keys asks for what is shown, and it does not eat the search that is about to come."""
     page.goto(site.url)
     page.locator("#q").press_sequentially("log 4")
@@ -175,7 +175,7 @@ def test_what_a_reader_opened_and_selected_stays(site: LiveSite, page: Page) -> 
     expect(page.locator("#arrived")).to_have_text("2 new logs – Show")
 
 
-def test_new_rows_wait_until_the_reader_asks_for_them(site: LiveSite, page: Page) -> None:
+def test_new_rows_wait_until_the_reader_asks_for_them(site: LiveSite, page: Page) -> None:  # 6
     page.goto(site.url)
     page.locator("#logs tbody tr").nth(1).hover()
     shown = rows(page)
