@@ -77,8 +77,10 @@ def show_everything(browser: Browser, target: Path) -> None:
         for _ in range(3):
             look(page)
         take(page, target, "disconnected")
-        page.locator("[data-live-switch]").click()
+        page.get_by_label("Updates").select_option("Paused")
         take(page, target, "paused", full_page=False)
+        page.keyboard.press("?")
+        take(page, target, "help", full_page=False)
         page.close()
 
 
