@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, func, select
 
 from bgjobs.app_state import AppState
 from bgjobs.dashboard import formats
@@ -42,7 +44,7 @@ def _find(state: AppState) -> Choices:
     with state.store.database.reading() as connection:
         return Choices(
             counts={name: _count(connection, state, name) for name in _COUNTED_HERE},
-            calls=list(_with_classes(_calls(connection))),
+            calls=list(islice(_calls(connection), _MOST_NAMES)),
             queues=_queues(connection),
         )
 
@@ -53,27 +55,21 @@ def _count(connection: Connection, state: AppState, name: str) -> Count:
     return found
 
 
-def _calls(connection: Connection) -> Iterator[tuple[str, str]]:
-    """Classes and methods that jobs have: one look into the index for each."""
-    first = select(jobs.c.class_name, jobs.c.method_name).order_by(jobs.c.class_name, jobs.c.method_name).limit(1)
-    row = connection.execute(first).first()
-    for _ in range(_MOST_NAMES):
-        # What somebody wrote there that is no text comes after all texts.
-        if row is None or not isinstance(row.class_name, str) or not isinstance(row.method_name, str):
-            return
-        yield row.class_name, row.method_name
-        beyond = tuple_(jobs.c.class_name, jobs.c.method_name) > tuple_(row.class_name, row.method_name)
-        row = connection.execute(first.where(beyond)).first()
+def _calls(connection: Connection) -> Iterator[str]:
+    """The classes that jobs have, each before its methods: one look into the index for each name."""
+    # What somebody wrote there that is no text comes after all texts.
+    for class_name in _names(connection, jobs.c.class_name):
+        yield formats.line(class_name)
+        for method_name in _names(connection, jobs.c.method_name, jobs.c.class_name == class_name):
+            yield f"{formats.line(class_name)}{SEPARATOR}{formats.line(method_name)}"
 
 
-def _with_classes(calls: Iterator[tuple[str, str]]) -> Iterator[str]:
-    """Each class before its methods."""
-    last = None
-    for class_name, method_name in calls:
-        if class_name != last:
-            yield formats.line(class_name)
-        yield f"{formats.line(class_name)}{SEPARATOR}{formats.line(method_name)}"
-        last = class_name
+def _names(connection: Connection, column: Column[Any], *conditions: ColumnElement[bool]) -> Iterator[str]:
+    first = select(func.min(column)).where(*conditions)
+    name = connection.scalar(first)
+    while isinstance(name, str):
+        yield name
+        name = connection.scalar(first.where(column > name))
 
 
 def _queues(connection: Connection) -> list[str]:

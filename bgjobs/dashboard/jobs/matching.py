@@ -75,6 +75,10 @@ class Walk:
         """Whether there is more in the query than an index knows."""
         return bool(self._fits(jobs))
 
+    @property
+    def reads_texts(self) -> bool:
+        return bool(self._term)
+
     def take(self, most: int) -> Matches:
         """Up to ``most`` jobs that match, from the cursor of the query on."""
         found = list(islice(self._ids(), most + 1))

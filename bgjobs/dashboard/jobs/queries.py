@@ -17,7 +17,7 @@ from bgjobs.lookups import jobs
 from bgjobs.redaction import Redactor
 
 ARRIVALS_COUNTED = 99
-_WALKED_FOR_ALL = 100_000  # jobs that are looked at for an action on all that match
+_WALKED_FOR_ALL = 50_000  # jobs that are looked at for an action on all that match
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,9 @@ def jobs_page(connection: Connection, query: JobQuery, redactor: Redactor, now: 
     walk = Walk(connection, query, redactor, now)
     if query.is_first_page and walk.looks_at_each:
         # Counted on the same way, as far as an action on all of them would go.
-        found = walk.take(max(BULK_LIMIT, query.per_page))
-        total: Count | None = Count(len(found.ids), found.more)
+        found = walk.take(query.per_page if walk.reads_texts else BULK_LIMIT)
+        is_known = found.reached is not None or not found.more or not walk.reads_texts
+        total = Count(len(found.ids), found.more) if is_known else None
         found = _first(found, query.per_page)
     else:
         found = walk.take(query.per_page)

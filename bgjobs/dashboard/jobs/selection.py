@@ -20,11 +20,12 @@ TYPED_ABOVE = 100
 """Beyond that many, the number has to be typed."""
 
 _VERBS = {RETRY: "Retry", CANCEL: "Cancel", DELETE: "Delete"}
-_MEANING = {
+MEANINGS = {
     RETRY: "They become pending again, with all their retries.",
     CANCEL: "Those that wait will not start; those that run are asked to stop.",
     DELETE: "What belongs to them goes, too: logs, attempts and output. That cannot be undone.",
 }
+"""What each action does to the jobs, for whoever is asked whether it is meant."""
 _is_result = re.compile(rf"({'|'.join(MANY_AT_ONCE)})-([0-9]{{1,6}})-([0-9]{{1,6}})-([0-9]{{1,6}})", re.ASCII)
 
 
@@ -72,7 +73,7 @@ class Question:
 
 def question(action: str, number: int) -> Question:
     title = f"{_VERBS[action]} {number:,} {'job' if number == 1 else 'jobs'}"
-    return Question(action, f"{title}?", _MEANING[action], title, str(number) if number > TYPED_ABOVE else "")
+    return Question(action, f"{title}?", MEANINGS[action], title, str(number) if number > TYPED_ABOVE else "")
 
 
 def result_of(action: str, tally: Tally) -> str:

@@ -116,7 +116,7 @@ def summary(page: JobsPage) -> str:
     if not shown:
         return "No jobs"
     if page.total is None:
-        return f"{shown} further results"
+        return f"The first {shown} results" if page.query.is_first_page else f"{shown} further results"
     if page.query.is_first_page and not page.has_next and not page.total.is_capped:
         return f"{count_words(page.total)} {_noun(page.total)}"
     order = "newest " if page.query.sort == NEWEST else "oldest "

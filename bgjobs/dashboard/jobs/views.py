@@ -16,7 +16,7 @@ from bgjobs.dashboard.glance import Glance, glance
 from bgjobs.dashboard.jobs import queries
 from bgjobs.dashboard.jobs.choices import choices
 from bgjobs.dashboard.jobs.query import JobQuery
-from bgjobs.dashboard.jobs.selection import MOST_SELECTED, Selection, question, result_of, result_words
+from bgjobs.dashboard.jobs.selection import MEANINGS, MOST_SELECTED, Selection, question, result_of, result_words
 from bgjobs.dashboard.jobs.table import job_table
 from bgjobs.dashboard.paging import PER_PAGE, with_address
 from bgjobs.dashboard.problems import NO_SUCH_ACTION, POST_ONLY, TOO_MANY, Refused, answer
@@ -51,6 +51,7 @@ def show_jobs() -> ResponseReturnValue:
         offered=offered,
         per_page_choices=PER_PAGE,
         result=result_words(request.args.get("result", "")),
+        meanings=MEANINGS,
         can_act=any(map(may, MANY_AT_ONCE)),
     )
     return with_address(response, ".jobs", JobQuery.of(htmx.query_of_the_address_bar()), page.query)
