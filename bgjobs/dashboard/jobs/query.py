@@ -61,6 +61,7 @@ class JobQuery:
     @classmethod
     def of(cls, args: Mapping[str, str]) -> JobQuery:
         reader = _Reader(args)
+        before, after = reader.value("before", whole_number), reader.value("after", whole_number)
         class_name, _, method_of_class = reader.text("class").partition(SEPARATOR)
         return cls(
             state=reader.choice("state", STATES),
@@ -72,8 +73,8 @@ class JobQuery:
             term=search_term(args.get("q", "")),
             sort=reader.choice("sort", SORTS) or NEWEST,
             per_page=reader.value("per_page", rows_per_page) or PER_PAGE[0],
-            before=reader.value("before", whole_number),
-            after=reader.value("after", whole_number),
+            before=None if after else before,
+            after=after,
             top=reader.value("top", whole_number),
             ignored=tuple(reader.unknown()),
         )
@@ -119,7 +120,7 @@ class JobQuery:
         values = {
             "sort": self.sort if self.sort != NEWEST else None,
             "per_page": self.per_page if self.per_page != PER_PAGE[0] else None,
-            "before": self.before if not self.after else None,
+            "before": self.before,
             "after": self.after,
         }
         return {**self.filters, **{name: value for name, value in values.items() if value}}
