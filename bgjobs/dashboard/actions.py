@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from bgjobs import by_hand
 from bgjobs.app_state import AppState
 from bgjobs.custom_logger import console
 from bgjobs.exceptions import JobRunnerException
-from bgjobs.lookups import execution_of, job_row
-from bgjobs.store import Changes
 
 
 def retry(state: AppState, job_id: int, by: str | None) -> None:
     """Put a failed or cancelled job back to pending. Raises :class:`~bgjobs.exceptions.JobNotFound` and
     :class:`~bgjobs.exceptions.InvalidTransition`."""
     with state.store.changing() as changes:
-        changes.retry(job_id)
-        _note(changes, job_id, "Retried", by)
+        by_hand.retry(changes, job_id, by)
     try:
         state.backend.dispatched([job_id])
     except (JobRunnerException, OSError) as error:
@@ -26,8 +24,7 @@ def retry(state: AppState, job_id: int, by: str | None) -> None:
 def cancel(state: AppState, job_id: int, by: str | None) -> None:
     """Cancel a pending job, or ask a running one to stop. Raises as :func:`retry` does."""
     with state.store.changing() as changes:
-        changes.cancel(job_id, by=f"{by} on the dashboard" if by else "somebody on the dashboard")
-        _note(changes, job_id, "Cancelled", by)
+        by_hand.cancel(changes, job_id, by)
     try:
         state.backend.wake()
     except (JobRunnerException, OSError) as error:
@@ -36,11 +33,6 @@ def cancel(state: AppState, job_id: int, by: str | None) -> None:
 
 ON_A_JOB: dict[str, Callable[[AppState, int, str | None], None]] = {"retry": retry, "cancel": cancel}
 """By the last part of their address. Each gets the job's number and who asks for it."""
-
-
-def _note(changes: Changes, job_id: int, done: str, by: str | None) -> None:
-    job = execution_of(job_row(changes.connection, job_id), token="", attempt=0)
-    changes.log(job, f"{done} on the dashboard{f' by {by}' if by else ''}")
 
 
 def _not_told(error: Exception) -> None:

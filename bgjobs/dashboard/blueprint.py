@@ -17,11 +17,12 @@ from bgjobs.dashboard.csrf import check_origin_and_token, csrf_token, keep_token
 from bgjobs.dashboard.glance import assets_version
 from bgjobs.dashboard.headers import add_headers, is_static
 from bgjobs.dashboard.job import views as job
+from bgjobs.dashboard.jobs import views as jobs
 from bgjobs.dashboard.logs import views as logs
 from bgjobs.dashboard.problems import answer_errors
 from bgjobs.locations import static_folder, templates_folder
 
-PAGES = (logs, job)
+PAGES = (jobs, logs, job)
 SECTIONS = tuple(page.SECTION for page in PAGES if hasattr(page, "SECTION"))
 
 

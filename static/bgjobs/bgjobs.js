@@ -173,8 +173,8 @@
 
   // The reader is at the rows: new ones would move them away.
   function isBusy() {
-    const table = $("#logs");
-    return scrollY > 8 || hasSelection() || live().contains(document.activeElement)
+    const table = $("[data-rows]");
+    return scrollY > 8 || hasSelection() || $("[data-rows] :checked") || live().contains(document.activeElement)
       || (matchMedia("(hover: hover)").matches && table?.matches(":hover"));
   }
 
@@ -189,10 +189,10 @@
   let before = null;
   document.addEventListener("htmx:before:swap", ({ detail: { ctx } }) => {
     if (isSidePoll(ctx.sourceElement)) return;
-    const rows = [...document.querySelectorAll("#logs tbody tr")];
+    const rows = [...document.querySelectorAll("[data-rows] tbody tr")];
     const focused = live()?.contains(document.activeElement) ? document.activeElement : null;
     before = {
-      top: Number($("#logs")?.dataset.top ?? 0),
+      top: Number($("[data-rows]")?.dataset.top ?? 0),
       state: $("[data-state]")?.dataset.state,
       focused,
       index: rows.indexOf(focused?.closest("tr")),
@@ -222,7 +222,7 @@
   // ---- after a swap ----
 
   function focusNear(index) {
-    const rows = document.querySelectorAll("#logs tbody tr");
+    const rows = document.querySelectorAll("[data-rows] tbody tr");
     const row = index < 0 ? null : rows[Math.min(index, rows.length - 1)];
     (row?.querySelector("a") ?? $("#title") ?? $("#main")).focus({ preventScroll: true });
   }
@@ -234,10 +234,11 @@
 
   function markArrivals(top) {
     if (!top || !$("[data-follows]")) return;
-    const rows = [...document.querySelectorAll("#logs tbody tr")].filter((row) => Number(row.id.slice(4)) > top);
+    const rows = [...document.querySelectorAll("[data-rows] tbody tr")].filter((row) => Number(row.id.slice(4)) > top);
     for (const row of rows) row.classList.add("arrived");
     const failed = rows.filter((row) => row.querySelector(".cell-type")?.textContent.includes("Failure")).length;
-    if (rows.length) announce(`${rows.length} new ${rows.length === 1 ? "log" : "logs"}${failed ? `, ${failed} ${failed === 1 ? "failure" : "failures"}` : ""}.`);
+    const noun = $("[data-rows]").dataset.rows;
+    if (rows.length) announce(`${rows.length} new ${rows.length === 1 ? noun : `${noun}s`}${failed ? `, ${failed} ${failed === 1 ? "failure" : "failures"}` : ""}.`);
   }
 
   let lastAnnouncement = 0;
@@ -285,23 +286,45 @@
     const form = $("#filters");
     if (!form || detail.sourceElement === form) return;
     const shown = new URLSearchParams(location.search);
-    form.q.value = shown.get("q") ?? "";
-    form.type.value = shown.get("type") ?? "";
-    form.per_page.value = shown.get("per_page") ?? "10";
+    for (const field of form.elements) {
+      const value = shown.get(field.name) ?? field.dataset.default ?? "";
+      if (field.type === "radio") field.checked = field.value === value; else if (field.name) field.value = value;
+    }
   });
 
-  // ---- the question before something is stopped ----
+  // ---- the question before something is stopped: a number that has to be typed makes sure that it was read ----
+
+  function ask(question, goOn, typed, act, leave) {
+    const dialog = $("#confirm"), field = $("#confirm-typed"), yes = $("[data-confirm-words]");
+    $("#confirm-question").textContent = question;
+    yes.textContent = goOn;
+    yes.disabled = Boolean(typed);
+    field.closest("label").hidden = !typed;
+    field.value = "";
+    field.oninput = () => { yes.disabled = field.value.replace(/[\s,]/g, "") !== typed; };
+    $("#confirm-number").textContent = typed;
+    dialog.returnValue = "";
+    dialog.addEventListener("close", () => (dialog.returnValue === "yes" ? act() : leave?.()), { once: true });
+    dialog.showModal();
+  }
 
   document.addEventListener("htmx:confirm", (event) => {
     const { ctx, issueRequest, dropRequest } = event.detail;
     if (!ctx.confirm) return;
     event.preventDefault();
-    const dialog = $("#confirm");
-    $("#confirm-question").textContent = ctx.confirm;
-    $("[data-confirm-words]").textContent = ctx.sourceElement.dataset.goOn;
-    dialog.returnValue = "";
-    dialog.addEventListener("close", () => (dialog.returnValue === "yes" ? issueRequest() : dropRequest()), { once: true });
-    dialog.showModal();
+    ask(ctx.confirm, ctx.sourceElement.dataset.goOn, "", issueRequest, dropRequest);
+  });
+
+  // A button of a plain form asks by attributes of its own, and what was typed goes with the form.
+  document.addEventListener("submit", (event) => {
+    const { target: form, submitter: button } = event, { confirm, goOn, typed = "" } = button?.dataset ?? {};
+    if (!confirm) return;
+    event.preventDefault();
+    ask(confirm, goOn, typed, () => {
+      delete button.dataset.confirm;
+      form.elements.confirmed.value = typed || "yes";
+      form.requestSubmit(button);
+    });
   });
 
   // ---- the switches at the top ----

@@ -59,6 +59,9 @@ def views(site: LiveSite) -> Iterator[tuple[str, str]]:
     yield "search", f"{site.url}?q=an_ext"
     yield "second page", f"{site.url}?page=2"
     yield "no match", f"{site.url}?q=zebra"
+    yield "jobs", f"{site.url}/jobs"
+    yield "jobs that are filtered", f"{site.url}/jobs?state=pending&q=a&foo=1&result=retry-1-1-0"
+    yield "no such jobs", f"{site.url}/jobs?class={LONG}&q={LONG[:150]}"
     yield "job", f"{site.url}/jobs/2"
     yield "gone", f"{site.url}/jobs/999"
 
@@ -91,7 +94,7 @@ def test_axe_finds_nothing(
     for width, height in (SIZES[0], SIZES[2]):
         page.set_viewport_size({"width": width, "height": height})
         for name, address in views(full_site):
-            if width == SIZES[0][0] or name in ("logs", "job"):
+            if width == SIZES[0][0] or name in ("logs", "jobs", "job"):
                 page.goto(address)
                 open_details(page)
                 assert violations(page) == [], (name, width)
@@ -99,6 +102,9 @@ def test_axe_finds_nothing(
         page.get_by_role("button", name="Cancel", exact=True).click()
         expect(page.locator("dialog[open]")).to_be_visible()
         assert violations(page) == [], ("dialog", width)
+        page.goto(f"{full_site.url}/jobs")
+        page.locator("[name=job]").first.check()
+        assert violations(page) == [], ("selection", width)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -453,7 +459,13 @@ def test_attacks_are_text(site: LiveSite, page: Page) -> None:  # 20
     Path(site.state.folder.output_file(1, 1)).write_text(text)
     look(page)
     assert len(rows(page)) == 10
-    for address in (site.url, f"{site.url}/jobs/1", f"{site.url}?q=attacked"):
+    for address in (
+        site.url,
+        f"{site.url}/jobs/1",
+        f"{site.url}?q=attacked",
+        f"{site.url}/jobs",
+        f"{site.url}/jobs?q=attacked",
+    ):
         page.goto(address)
         look(page)
         page.mouse.move(300, 300)
