@@ -19,7 +19,7 @@ DASH = "–"
 _EXCERPT = 280
 _BEFORE_MATCH = 80
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class Badge(NamedTuple):
@@ -95,7 +95,7 @@ def moment(value: Any, now: datetime) -> Moment | None:
     if not isinstance(value, datetime):
         return None
     utc = value.astimezone(UTC)
-    exact = f"{utc.day} {_MONTHS[utc.month - 1]} {utc.year}, {utc:%H:%M:%S} UTC"
+    exact = f"{utc.day} {MONTHS[utc.month - 1]} {utc.year}, {utc:%H:%M:%S} UTC"
     return Moment(relative((now - utc).total_seconds()), exact, f"{utc:%Y-%m-%dT%H:%M:%SZ}")
 
 
