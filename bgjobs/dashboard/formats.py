@@ -134,6 +134,21 @@ def duration(value: Any) -> str:
     return f"{whole // 3600:,} h {whole % 3600 // 60:02} m"
 
 
+def elapsed(seconds: float) -> str:
+    """``0:42``, ``1:02:07``: how long something goes on, in the words that bgjobs.js keeps current."""
+    whole = max(0, int(seconds))
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def share(part: float, whole: float) -> str:
+    """``1.2 %``; a dash where there is no whole."""
+    if whole <= 0:
+        return DASH
+    percent = 100 * part / whole
+    return f"{percent:.1f} %" if 0 < percent < 9.95 else f"{percent:.0f} %"
+
+
 def between(start: Any, end: Any) -> str:
     """The duration from one time to another, a dash where one is missing."""
     if not isinstance(start, datetime) or not isinstance(end, datetime):

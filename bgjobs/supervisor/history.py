@@ -1,7 +1,7 @@
 """Keeps the numbers of the past few: minutes become hours after a day, and hours go after three months.
 
-A piece of it is one transaction, which adds to an hour what it takes away from its minutes. So whenever a supervisor
-is killed, nothing was counted twice and nothing is missing.
+A piece of it is one transaction, which adds to an hour what it takes away from its minutes. So whenever a
+supervisor is killed, nothing was counted twice and nothing is missing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""When a supervisor finds the time for what can wait: while it is calm, and if it never is, a little all the same."""
+"""When a supervisor does what can wait: while it is calm, and if it never is, a little all the same."""
 
 from __future__ import annotations
 

@@ -73,7 +73,8 @@ def parsed(html: str) -> Element:
 
 def shown_logs(html: str) -> list[int]:
     """The ids of the logs in the table, in the order in which they stand there."""
-    rows = [row for body in parsed(html).all("tbody") for row in body.all("tr")]
+    tables = parsed(html).all("table", id="logs")
+    rows = [row for table in tables for row in table.one("tbody").all("tr")]
     return [int((row.attributes["id"] or "").removeprefix("log-")) for row in rows]
 
 
