@@ -71,7 +71,7 @@ def test_news_move_nothing(site: LiveSite, page: Page) -> None:
             window.shifts = [];
             const note = ({ node }) => {
                 const element = node.closest ? node : node.parentElement;
-                if (!element.closest(".panel-rows")) window.shifts.push(element.outerHTML.slice(0, 100));
+                if (!element.parentElement.closest(".panel")) window.shifts.push(element.outerHTML.slice(0, 100));
             };
             new PerformanceObserver((list) => list.getEntries().forEach((it) => it.sources.forEach(note)))
                 .observe({ type: "layout-shift", buffered: false });
