@@ -18,10 +18,11 @@ WIDTHS = (1280, 768, 375, 320)
 CASES = ("run", "fail", "crash", "flaky", "long", "slow")
 VIEWS = {
     "home": "/?job=6",
-    "logs": "/dashboard",
-    "second-page": "/dashboard?page=2",
-    "search": "/dashboard?q=retry",
-    "no-match": "/dashboard?q=zebra",
+    "overview": "/dashboard",
+    "logs": "/dashboard/logs",
+    "second-page": "/dashboard/logs?page=2",
+    "search": "/dashboard/logs?q=retry",
+    "no-match": "/dashboard/logs?q=zebra",
     "job-running": "/dashboard/jobs/6",
     "job-failed": "/dashboard/jobs/2",
     "job-lost": "/dashboard/jobs/3",

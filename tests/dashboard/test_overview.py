@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pages import Element, parsed, shown_logs
 from sites import PARTIAL, Site
-from sqlalchemy import insert
+from sqlalchemy import event, insert
 
 from bgjobs.dashboard.overview.failures import exception_of, grouped
 from bgjobs.dashboard.overview.numbers import Numbers, by_point, ended_by_minute, slowest, throughput, together
@@ -218,6 +218,41 @@ def test_hours_and_minutes_make_one_chart(site: Site) -> None:
         connection.execute(insert(metrics), {**row, "bucket": 20, "number": 6, "seconds": 1.0})
     assert stats(main(site, "/dashboard?range=7d"))["Failure rate"] == "75 %"
     assert stats(main(site))["Failure rate"] == "0 %"
+
+
+@pytest.mark.parametrize(
+    ("longest", "tick"),
+    [(0.02, "5 ms"), (0.5, "200 ms"), (40, "20 s"), (100, "30 s"), (1200, "5 m 00 s"), (9e3, "1 h 00 m")],
+)
+def test_the_axis_of_the_durations_has_round_times(site: Site, longest: float, tick: str) -> None:
+    ended(site, ran=longest)
+    ticks = main(site).one("svg", aria_labelledby="durations-title").all("text", text_anchor="end")
+    assert tick in [text.words for text in ticks]
+
+
+def test_no_table_is_walked_through(site: Site) -> None:
+    """Each question looks into an index, and sorts nothing of the jobs."""
+    asked: list[tuple[str, Any]] = []
+    engine = site.state.store.database.engine
+
+    def note(connection: Any, cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        assert site.get(f"{NUMBERS}?range=7d", headers=PARTIAL).status_code == 200
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    selects = [(statement, parameters) for statement, parameters in asked if "bgjobs_metrics" in statement]
+    selects += [(statement, parameters) for statement, parameters in asked if "FROM background_jobs" in statement]
+    assert len(selects) >= 5
+    for statement, parameters in selects:
+        with site.state.store.database.reading() as connection:
+            plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+        walks = [step for step in plan if step.startswith(("SCAN background_jobs", "SCAN bgjobs_metrics"))]
+        assert [step for step in walks if "INDEX" not in step] == [], (statement, plan)
+        if "FROM background_jobs" in statement:
+            assert not [step for step in plan if "TEMP B-TREE" in step], (statement, plan)
 
 
 # -- what needs attention ----------------------------------------------------------------------------

@@ -101,6 +101,7 @@ def overview(seen: Glance, looked_at: Range, found: Found, running: Sequence[Any
     moments = [start + timedelta(minutes=looked_at.step * place) for place in range(looked_at.points)]
     labels = [_label(moment, looked_at) for moment in moments]
     times = time_ticks(start, end)
+    durations = _durations(points)
     return Overview(
         range=looked_at,
         stats=_stats(seen, looked_at, found, points, total),
@@ -108,12 +109,12 @@ def overview(seen: Glance, looked_at: Range, found: Found, running: Sequence[Any
         ended_words=_endings_in_words(total, looked_at),
         durations=lines(
             labels,
-            _durations(points),
+            durations,
             height=_CHART_HEIGHT,
             times=times,
             words=formats.duration,
             least_top=0.004,
-            unit=_unit(total),
+            unit=_unit(durations),
         ),
         durations_words=f"In the {looked_at.words}: {_percentiles(total)}.",
         troubles=tuple(
@@ -155,7 +156,7 @@ def _stats(
     most = f"/{settings.processes}" if settings.backend == "local" else ""
     due = found.due if found.due is not None and found.due <= seen.now else None
     return (
-        Stat("Throughput", f"{_rate(rate)}/min", f"last {THROUGHPUT_MINUTES} minutes", sparkline(recent)),
+        Stat("Throughput", f"{_rate(rate)}/min", f"last {THROUGHPUT_MINUTES} minutes", sparkline(recent[:-1])),
         Stat(
             "Failure rate",
             formats.share(total.kinds[FAILED], total.judged),
@@ -210,10 +211,10 @@ def _percentiles(total: Numbers) -> str:
     )
 
 
-def _unit(total: Numbers) -> float:
-    """In what the axis of the durations has round steps: seconds, minutes or hours."""
-    longest = percentile(total.ran, 100) or 0.0
-    return 1.0 if longest < 60 else 60.0 if longest < 3600 else 3600.0
+def _unit(durations: Sequence[Series]) -> float:
+    """In what the axis has round steps: a second, half a minute, a minute or an hour."""
+    longest = max((value or 0.0 for one in durations for value in one.values), default=0.0)
+    return next((unit for unit, end in ((1.0, 60), (30.0, 300), (60.0, 3600)) if longest < end), 3600.0)
 
 
 def _runner(row: Any, now: datetime) -> Runner:
