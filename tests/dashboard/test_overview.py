@@ -441,8 +441,8 @@ def row(**values: Any) -> Any:
 
 
 def test_rows_are_put_together_by_point() -> None:
-    rows = [row(number=2), row(point=1, kind="failed"), row(kind="wait", bucket=1, number=3), row(point=9)]
-    classes = [row(class_name="A", method_name="m", number=2), row(class_name="A", method_name="m", bucket=5)]
+    rows = [(0, "completed", 3, 2), (1, "failed", 3, 1), (0, "wait", 1, 3), (9, "completed", 3, 1)]
+    classes = [(0, "A", "m", 3, 2), (0, "A", "m", 5, 1), (9, "A", "m", 5, 1)]
     first, second = by_point(rows, classes, 2)
     assert (first.kinds, first.ran, first.waited) == ({"completed": 2}, {3: 2}, {1: 3})
     assert first.classes == {("A", "m"): {3: 2, 5: 1}}

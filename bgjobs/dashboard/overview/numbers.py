@@ -32,8 +32,11 @@ class Numbers:
             self.kinds[kind] += number
             self.ran[bucket] += number
 
-    def add_of_class(self, name: ClassAndMethod, ran: Counter[int]) -> None:
-        self.classes.setdefault(name, Counter()).update(ran)
+    def of_class(self, name: ClassAndMethod) -> Counter[int]:
+        ran = self.classes.get(name)
+        if ran is None:
+            ran = self.classes[name] = Counter()
+        return ran
 
     @property
     def judged(self) -> int:
@@ -57,15 +60,15 @@ class ClassNumbers:
 
 
 def by_point(rows: Iterable[Any], rows_of_classes: Iterable[Any], count: int) -> list[Numbers]:
-    """The numbers of each of ``count`` points."""
+    """The numbers of each of ``count`` points. ``rows`` are point, kind, bucket, number; those of classes have
+    class and method in the place of the kind."""
     points = [Numbers() for _ in range(count)]
-    for row in rows:
-        if (place := _whole(row.point)) < count:
-            points[place].add(row.kind, _whole(row.bucket), _whole(row.number))
-    for row in rows_of_classes:
-        if (place := _whole(row.point)) < count:
-            ran = Counter({_whole(row.bucket): _whole(row.number)})
-            points[place].add_of_class((row.class_name, row.method_name), ran)
+    for point, kind, bucket, number in rows:
+        if (place := _whole(point)) < count:
+            points[place].add(kind, _whole(bucket), _whole(number))
+    for point, class_name, method_name, bucket, number in rows_of_classes:
+        if (place := _whole(point)) < count:
+            points[place].of_class((class_name, method_name))[_whole(bucket)] += _whole(number)
     return points
 
 
@@ -77,7 +80,7 @@ def together(points: Iterable[Numbers]) -> Numbers:
         total.ran.update(point.ran)
         total.waited.update(point.waited)
         for name, ran in point.classes.items():
-            total.add_of_class(name, ran)
+            total.of_class(name).update(ran)
     return total
 
 
