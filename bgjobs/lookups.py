@@ -104,12 +104,13 @@ def pending_priorities(connection: Connection) -> Iterator[float]:
         priority = _only(_NEXT_PRIORITY.fetch(connection, {"last": priority}))
 
 
-def current_executions(connection: Connection, executions: Sequence[Execution]) -> dict[str, bool]:
-    """By execution token, whether each of these that is still the running one of its job was asked to stop."""
+def current_executions(connection: Connection, executions: Sequence[Execution]) -> dict[str, Any]:
+    """Those of these that are still the running one of their job, by execution token: whether they were asked to
+    stop (``cancel_requested_at``), since when they were due and since when they run."""
     found = {}
     for job in executions:
         for row in _CURRENT.fetch(connection, {"key": job.id, "token": job.token}):
-            found[job.token] = row.cancel_requested_at is not None
+            found[job.token] = row
     return found
 
 
@@ -236,7 +237,7 @@ _NEXT_DUE = Prepared(
 _DUE = Prepared(_first_of(_EXECUTION.where(_OF_PRIORITY)))
 _DUE_FIRST = Prepared(_first_of(_EXECUTION.where(jobs.c.priority == _LOWEST.scalar_subquery())))
 _CURRENT = Prepared(
-    select(jobs.c.cancel_requested_at)
+    select(jobs.c.cancel_requested_at, jobs.c.scheduled_at, jobs.c.started_at)
     .where(jobs.c.id == bindparam("key"), jobs.c.execution_token == bindparam("token"), jobs.c.status == RUNNING)
     .with_for_update()
 )

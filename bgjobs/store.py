@@ -27,7 +27,7 @@ from sqlalchemy import (
     update,
 )
 
-from bgjobs import clock
+from bgjobs import clock, metrics
 from bgjobs import custom_logger as wording
 from bgjobs.custom_logger import CustomLogger, LogEntry
 from bgjobs.database import Database
@@ -57,7 +57,7 @@ from bgjobs.prepared import Prepared
 from bgjobs.redaction import Redactor, escape
 from bgjobs.retry import RetryDelay
 from bgjobs.runner.outcome import Execution, Outcome
-from bgjobs.transition import ATTEMPT_COLUMNS, JOB_COLUMNS, transition
+from bgjobs.transition import ATTEMPT_COLUMNS, JOB_COLUMNS, Transition, transition
 
 _LONGEST_WHO = 200
 
@@ -234,9 +234,18 @@ class Changes:
         ended = list(first.values())
         current = current_executions(self.connection, [job for job, _ in ended])
         changes = [
-            (job, transition(job, outcome, cancel_requested=asked, now=now, redactor=self.redactor))
+            (
+                job,
+                transition(
+                    job,
+                    outcome,
+                    cancel_requested=row.cancel_requested_at is not None,
+                    now=now,
+                    redactor=self.redactor,
+                ),
+            )
             for job, outcome in ended
-            if (asked := current.get(job.token)) is not None
+            if (row := current.get(job.token)) is not None
         ]
         if not changes:
             return {}
@@ -245,6 +254,7 @@ class Changes:
                 self.connection,
                 [{"key": job.id, "token": job.token, **_new(getattr(change, part))} for job, change in changes],
             )
+        metrics.count(self.connection, _counted(changes, current, now), now)
         for _, change in changes:
             self._tell(*change.entries)
         return {job.token: change.status for job, change in changes}
@@ -366,6 +376,19 @@ class Changes:
         full = select(jobs.c.id).where(jobs.c.status == PENDING).offset(max(0, most)).limit(1)
         if most < 0 or self.connection.scalar(full) is not None:
             raise QueueFull(limit)
+
+
+def _counted(
+    changes: Iterable[tuple[Execution, Transition]], current: Mapping[str, Any], now: datetime
+) -> Iterator[metrics.Ended]:
+    """The attempts that ended with these changes, as charts count them."""
+    for job, change in changes:
+        kind = metrics.kind_of(change.status, change.attempt["outcome"])
+        if kind is not None:
+            row = current[job.token]
+            waited = metrics.seconds_between(row.scheduled_at, row.started_at)
+            ran = metrics.seconds_between(row.started_at, now)
+            yield metrics.Ended(job.class_name, job.method_name, kind, waited, ran)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,11 @@ from bgjobs.dashboard.headers import add_headers, is_static
 from bgjobs.dashboard.job import views as job
 from bgjobs.dashboard.jobs import views as jobs
 from bgjobs.dashboard.logs import views as logs
+from bgjobs.dashboard.overview import views as overview
 from bgjobs.dashboard.problems import answer_errors
 from bgjobs.locations import static_folder, templates_folder
 
-PAGES = (jobs, logs, job)
+PAGES = (overview, jobs, logs, job)
 SECTIONS = tuple(page.SECTION for page in PAGES if hasattr(page, "SECTION"))
 
 

@@ -39,7 +39,7 @@ def keep_token(response: Response) -> None:
         response.set_cookie(
             COOKIE,
             g.bgjobs_csrf,
-            path=url_for(".logs"),
+            path=url_for(".overview"),
             secure=request.is_secure,
             httponly=True,
             samesite="Strict",

@@ -19,7 +19,7 @@ DASH = "–"
 _EXCERPT = 280
 _BEFORE_MATCH = 80
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class Badge(NamedTuple):
@@ -95,7 +95,7 @@ def moment(value: Any, now: datetime) -> Moment | None:
     if not isinstance(value, datetime):
         return None
     utc = value.astimezone(UTC)
-    exact = f"{utc.day} {_MONTHS[utc.month - 1]} {utc.year}, {utc:%H:%M:%S} UTC"
+    exact = f"{utc.day} {MONTHS[utc.month - 1]} {utc.year}, {utc:%H:%M:%S} UTC"
     return Moment(relative((now - utc).total_seconds()), exact, f"{utc:%Y-%m-%dT%H:%M:%SZ}")
 
 
@@ -132,6 +132,21 @@ def duration(value: Any) -> str:
     if whole < 3600:
         return f"{whole // 60} m {whole % 60:02} s"
     return f"{whole // 3600:,} h {whole % 3600 // 60:02} m"
+
+
+def elapsed(seconds: float) -> str:
+    """``0:42``, ``1:02:07``: how long something goes on, in the words that bgjobs.js keeps current."""
+    whole = max(0, int(seconds))
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def share(part: float, whole: float) -> str:
+    """``1.2 %``; a dash where there is no whole."""
+    if whole <= 0:
+        return DASH
+    percent = 100 * part / whole
+    return f"{percent:.1f} %" if 0 < percent < 9.95 else f"{percent:.0f} %"
 
 
 def between(start: Any, end: Any) -> str:

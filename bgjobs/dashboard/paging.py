@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, Self
 
-from flask import Response, url_for
+from flask import Response
 
 from bgjobs.dashboard import htmx
 from bgjobs.dashboard.addresses import whole_number
@@ -36,11 +36,11 @@ def search_term(text: str) -> str:
     return escape(text[:LONGEST_TERM].strip())[:LONGEST_TERM]
 
 
-def with_address(response: Response, endpoint: str, shown: ListQuery, asked: ListQuery) -> Response:
+def with_address(response: Response, url: str, shown: ListQuery, asked: ListQuery) -> Response:
     """Let the address bar follow: typing goes on in the same entry of the history, any other step is one to
     come back from, and a poll is none."""
     if htmx.wants_partial() and shown.address != asked.address:
         typing = shown.with_term("").address == asked.with_term("").address
         name = "HX-Replace-Url" if typing else "HX-Push-Url"
-        response.headers[name] = url_for(endpoint, **asked.address)
+        response.headers[name] = url
     return response

@@ -16,13 +16,11 @@ from bgjobs.removal import CHUNK, Removed, belongings, remove_chunk
 from bgjobs.settings import Settings
 from bgjobs.state_folder import StateFolder
 from bgjobs.store import Store
+from bgjobs.supervisor.leisure import SECONDS_AT_A_TIME, Leisure
 
 _WALKED = 200
-# A walk through the old jobs begins so often, and takes so much of each second while nothing else is to be done.
+# A walk through the old jobs begins so often.
 WALK_INTERVAL = 60.0
-SECONDS_AT_A_TIME = 0.1
-# A supervisor that is never calm must remove something all the same, a chunk a second.
-LONGEST_WAIT = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +117,15 @@ class Caretaker:
         self._new_walk = partial(Pruner, store, folder, retention)
         self._has_work = retention.is_limited
         self._walk: Pruner | None = None
-        self._begin_at = self._calm_at = time.monotonic()
+        self._begin_at = time.monotonic()
+        self._leisure = Leisure(self._begin_at)
 
     def work(self, *, is_busy: bool) -> None:
         """Call it about once a second."""
         if not self._has_work:
             return
         now = time.monotonic()
-        if not is_busy:
-            self._calm_at = now
-        elif now < self._calm_at + LONGEST_WAIT:
+        if not self._leisure.has_come(now, is_busy=is_busy):
             return
         if self._walk is None:
             if now < self._begin_at:

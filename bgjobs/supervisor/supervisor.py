@@ -28,6 +28,7 @@ from bgjobs.redaction import Redactor
 from bgjobs.store import Store
 from bgjobs.supervisor.config import SupervisorConfig
 from bgjobs.supervisor.doorbell import Doorbell
+from bgjobs.supervisor.history import History
 from bgjobs.supervisor.ledger import Ledger
 from bgjobs.supervisor.lock import FileLock
 from bgjobs.supervisor.retention import Caretaker
@@ -71,6 +72,7 @@ class Supervisor:
         store = Store(database, CustomLogger(config.log_dir), Redactor(config.redact))
         self._ledger = Ledger(store, self._folder, config.kill_grace, config.output_max)
         self._caretaker = Caretaker(store, self._folder, config.retention)
+        self._history = History(database)
         self._selector = selectors.DefaultSelector()
         self._watch = DeathWatch(self._selector)
         self._pool = Pool(config.for_servers(self._shown_url), self._selector, self._watch, ahead)
@@ -226,6 +228,7 @@ class Supervisor:
         if not self._is_busy:
             self._index_logs()
         self._caretaker.work(is_busy=self._is_busy)
+        self._history.work(is_busy=self._is_busy)
 
     def _leave_if_idle(self) -> None:
         """Leave when nothing was to be done for long enough.

@@ -171,10 +171,10 @@
     },
   });
 
-  // The reader is at the rows: new ones would move them away.
+  // The reader is at the rows, or has scrolled past the first of them: new ones would move them away.
   function isBusy() {
     const table = $("[data-rows]");
-    return scrollY > 8 || hasSelection() || $("[data-rows] :checked") || live().contains(document.activeElement)
+    return live().getBoundingClientRect().top < 0 || hasSelection() || $("[data-rows] :checked") || live().contains(document.activeElement)
       || (matchMedia("(hover: hover)").matches && table?.matches(":hover"));
   }
 

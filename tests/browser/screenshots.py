@@ -18,10 +18,11 @@ WIDTHS = (1280, 768, 375, 320)
 CASES = ("run", "fail", "crash", "flaky", "long", "slow")
 VIEWS = {
     "home": "/?job=6",
-    "logs": "/dashboard",
-    "second-page": "/dashboard?page=2",
-    "search": "/dashboard?q=retry",
-    "no-match": "/dashboard?q=zebra",
+    "overview": "/dashboard",
+    "logs": "/dashboard/logs",
+    "second-page": "/dashboard/logs?page=2",
+    "search": "/dashboard/logs?q=retry",
+    "no-match": "/dashboard/logs?q=zebra",
     "jobs": "/dashboard/jobs",
     "jobs-failed": "/dashboard/jobs?state=failed&result=retry-2-1-0",
     "jobs-no-match": "/dashboard/jobs?q=zebra&state=running&foo=1",

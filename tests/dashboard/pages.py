@@ -73,16 +73,16 @@ def parsed(html: str) -> Element:
 
 def shown_logs(html: str) -> list[int]:
     """The ids of the logs in the table, in the order in which they stand there."""
-    return _shown(html, "log-")
+    return _shown(html, "logs", "log-")
 
 
 def shown_jobs(html: str) -> list[int]:
     """The same of the list of jobs."""
-    return _shown(html, "job-")
+    return _shown(html, "jobs", "job-")
 
 
-def _shown(html: str, prefix: str) -> list[int]:
-    rows = [row for body in parsed(html).all("tbody") for row in body.all("tr")]
+def _shown(html: str, table: str, prefix: str) -> list[int]:
+    rows = [row for found in parsed(html).all("table", id=table) for row in found.one("tbody").all("tr")]
     return [int((row.attributes["id"] or "").removeprefix(prefix)) for row in rows]
 
 

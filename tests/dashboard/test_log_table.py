@@ -13,7 +13,7 @@ from sites import PARTIAL, Site
 
 def test_shows_the_columns_of_the_original(site: Site) -> None:
     site.dispatch(parameters={"key": "value"})
-    table = parsed(site.get("/dashboard").text).one("table")
+    table = parsed(site.get("/dashboard").text).one("table", id="logs")
     assert [head.words for head in table.all("th")] == [
         "Job ID",
         "Status Type",
@@ -61,7 +61,7 @@ def test_a_row_leads_to_its_job_and_tells_of_it(site: Site) -> None:
 
 def test_time_is_relative_and_exact(site: Site) -> None:
     site.add_logs(site.dispatch(), ["an hour old"])
-    time = parsed(site.get("/dashboard").text).all("time")[0]
+    time = parsed(site.get("/dashboard").text).one("table", id="logs").all("time")[0]
     assert time.words == "1 hour ago"
     assert (time.attributes["title"] or "").endswith(" UTC")
     assert (time.attributes["datetime"] or "").endswith("Z")

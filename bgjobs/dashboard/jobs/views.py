@@ -54,7 +54,9 @@ def show_jobs() -> ResponseReturnValue:
         meanings=MEANINGS,
         can_act=any(map(may, MANY_AT_ONCE)),
     )
-    return with_address(response, ".jobs", JobQuery.of(htmx.query_of_the_address_bar()), page.query)
+    return with_address(
+        response, url_for(".jobs", **page.query.address), JobQuery.of(htmx.query_of_the_address_bar()), page.query
+    )
 
 
 def act_on_many() -> ResponseReturnValue:

@@ -1,0 +1,1 @@
+"""The numbers and charts above the log table of the first page."""
