@@ -1,11 +1,9 @@
-// What is ticked in the list of jobs: how many, a range with the shift key, and what the buttons ask about it.
+// What is ticked in the list of jobs: how many, a range with the shift key, and what the buttons ask.
 (() => {
-  "use strict";
-
   const $ = (selector) => document.querySelector(selector);
   const boxes = () => [...document.querySelectorAll("[name=job]")];
   const bar = $("#bulk"), all = bar.elements.all;
-  let last; // ticked or cleared
+  let last;
 
   function show() {
     const shown = boxes(), ticked = shown.filter((box) => box.checked).length;
@@ -17,7 +15,7 @@
     $("[data-matching]").textContent = dataset.words;
     all.parentNode.hidden = !all.checked && value <= ticked;
     for (const { dataset: its, textContent } of bar.querySelectorAll("button")) {
-      its.goOn = `${textContent.trim()} ${words} job${number === 1 ? "" : "s"}`;
+      its.goOn = `${textContent.trim()} ${words} job${number > 1 ? "s" : ""}`;
       its.typed = number > 100 ? number : "";
       its.confirm = its.typed || !its.easy ? `${its.goOn}? ${its.ask}` : "";
     }
@@ -29,8 +27,8 @@
 
   addEventListener("click", ({ target, shiftKey }) => {
     if (target.name !== "job") return;
-    const shown = boxes(), ends = [shown.indexOf(last), shown.indexOf(target)].sort((a, b) => a - b);
-    if (shiftKey && ends[0] >= 0) for (const box of shown.slice(ends[0], ends[1] + 1)) box.checked = target.checked;
+    const shown = boxes(), [from, to] = [shown.indexOf(last), shown.indexOf(target)].sort((a, b) => a - b);
+    if (shiftKey && from >= 0) for (const box of shown.slice(from, to + 1)) box.checked = target.checked;
     last = target;
   });
 

@@ -84,3 +84,25 @@ def test_a_reader_is_not_disturbed_while_jobs_run(page: Page, open_context: Call
         expect(plain.locator(".story")).to_contain_text("Background job put back to pending by hand")
         for tab in (page, other, plain):
             tab.close()  # before their server is gone
+
+
+def test_all_that_match_are_dealt_with_by_a_job_of_its_own(page: Page) -> None:
+    """Dispatched by the list, run in a real process, watched on its page."""
+    with demo() as home:
+        for _ in range(3):
+            page.goto(home)
+            page.get_by_role("button", name="Run: Succeed").click()
+            page.get_by_role("link", name="Watch it").wait_for()
+        page.goto(f"{home}/dashboard/jobs?state=completed")
+        expect(page.locator("#jobs tbody tr")).to_have_count(3, timeout=20_000)
+        page.locator("#tick-all").check()
+        page.locator("#bulk [name=all]").evaluate("it => { it.checked = true; }")
+        page.locator("#bulk").get_by_role("button", name="Delete").click()
+        page.locator("dialog [data-confirm-words]").click()
+        expect(page.locator("h1")).to_contain_text("BulkAction::run")
+        expect(page.locator(".job-state")).to_have_text("Completed", timeout=20_000)
+        expect(page.locator(".progress")).to_contain_text("3 deleted")
+        expect(page.locator("main")).to_contain_text('"done": 3')
+        page.goto(f"{home}/dashboard/jobs")
+        expect(page.locator("#jobs tbody tr")).to_have_count(1)
+        page.close()  # before its server is gone

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pages import addresses, parsed, shown_jobs
 from sites import PARTIAL, Site
+from sqlalchemy import event
 
 from bgjobs.dashboard.jobs import choices, matching, queries
 from bgjobs.dashboard.shared import Shared
@@ -371,6 +373,33 @@ def test_a_look_without_news_is_a_304_and_with_news_is_none(site: Site) -> None:
     assert client.get("/dashboard/jobs?state=failed", headers=again).status_code == 200
     site.state.store.cancel(job_id)
     assert client.get("/dashboard/jobs", headers=again).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "query", [*QUERIES, "state=retrying", "state=scheduled&sort=oldest", "before=9&queue=x", "q=7"]
+)
+def test_no_question_reads_or_sorts_the_whole_table(site: Site, query: str) -> None:
+    """What the database plans to do: a look into an index, or a walk that a LIMIT ends."""
+    site.dispatch_many(20)
+    plans: list[tuple[str, str]] = []
+
+    def explain(connection: Any, cursor: Any, statement: str, parameters: Any, *others: Any) -> None:
+        plan = connection.connection.driver_connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        plans.extend((statement, row[3]) for row in plan if statement.startswith("SELECT"))
+
+    engine = site.state.store.database.engine
+    event.listen(engine, "before_cursor_execute", explain)
+    page_of(site, **dict(pair.split("=") for pair in query.split("&") if pair))
+    event.remove(engine, "before_cursor_execute", explain)
+    assert plans
+    for statement, step in plans:
+        if "LIMIT" not in statement:
+            assert not step.startswith("SCAN background_jobs"), statement
+        if step.startswith("SCAN background_jobs"):
+            assert "COVERING INDEX ix_background_jobs_status" not in step, statement
+    sorted_ones = {statement for statement, step in plans if "TEMP B-TREE" in step}
+    # Two thousand names of queues, read as far as a LIMIT goes.
+    assert all("DISTINCT" in statement for statement in sorted_ones), sorted_ones
 
 
 # -- hostile values ----------------------------------------------------------------------------------

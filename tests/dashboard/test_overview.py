@@ -267,8 +267,8 @@ def test_failures_are_grouped(site: Site) -> None:
     section = page.one("section", aria_labelledby="troubles-title")
     groups = [item.words for item in section.all("li")]
     assert [words.partition(" ago")[0].partition(" just")[0] for words in groups] == [
-        "Report::generate 1 failed TimeoutError",
-        "ExampleJob::run 4 failed ValueError",
+        "Report::generate 1 failed TimeoutError All",
+        "ExampleJob::run 4 failed ValueError All",
     ]
     assert f"/dashboard/jobs/{newest}" in [link.attributes["href"] for link in section.all("a")]
 

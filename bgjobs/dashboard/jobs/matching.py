@@ -81,7 +81,7 @@ class Walk:
 
     def take(self, most: int) -> Matches:
         """Up to ``most`` jobs that match, from the cursor of the query on."""
-        found = list(islice(self._ids(), most + 1))
+        found = list(islice(self._ids(most + 1), most + 1))
         if len(found) > most:
             return Matches(found[:most], True)
         reached = self._given_up_at if self._given_up_at is not None else self._end_of_walk()
@@ -97,9 +97,9 @@ class Walk:
         found = counted(self._connection, select(walk.c.id).where(*self._fits(walk)))
         return Count(found.number, found.is_capped or self._end_of_walk() is not None)
 
-    def _ids(self) -> Iterator[int]:
+    def _ids(self, most: int) -> Iterator[int]:
         if not self.looks_at_each:
-            return iter(self._connection.scalars(self._on_the_way(jobs.c.id)))
+            return iter(self._connection.scalars(self._on_the_way(jobs.c.id).limit(most)))
         columns = (*_LOOKED_AT, *_TEXTS) if self._term else _LOOKED_AT
         walk = self._on_the_way(*columns).limit(self._walked).subquery()
         # The order of the walk is kept without another ORDER BY, with which the database would walk to the end
@@ -107,7 +107,7 @@ class Walk:
         statement = select(walk.c.id).where(*self._fits(walk))
         if self._term:
             return self._by_text(statement.add_columns(walk.c.class_name, walk.c.method_name, walk.c.text))
-        return iter(self._connection.scalars(statement))
+        return iter(self._connection.scalars(statement.limit(most)))
 
     def _by_text(self, statement: Select[Any]) -> Iterator[int]:
         for row in self._connection.execute(statement):
