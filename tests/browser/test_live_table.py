@@ -212,8 +212,10 @@ def test_no_news_means_304_and_no_change_at_all(site: LiveSite, page: Page) -> N
     page.evaluate(
         """() => {
             window.changes = [];
-            // The poll is marked while it is under way; nothing else may be touched.
-            const note = ({ target }) => { if (target.id !== "poll") window.changes.push(target.outerHTML); };
+            // The poll is marked while it is under way, and a time follows the clock; nothing else may be touched.
+            const note = ({ target }) => {
+                if (!target.matches?.("#poll, time")) window.changes.push(target.outerHTML);
+            };
             const count = (list) => list.forEach(note);
             const all = { subtree: true, childList: true, attributes: true, characterData: true };
             new MutationObserver(count).observe(document.body, all);
