@@ -11,18 +11,15 @@ from flask import Flask, render_template_string
 from pages import parsed
 from sites import Site
 
+from bgjobs.dashboard.axes import Tick, plain, round_steps, time_ticks
 from bgjobs.dashboard.charts import (
     MOST_POINTS,
     WIDTH,
     Series,
-    Tick,
     bars,
     lines,
-    plain,
-    round_steps,
     sparkline,
     thinned,
-    time_ticks,
 )
 
 ATTACK = "</title><script>alert(1)</script>\" onload='x"

@@ -8,38 +8,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bgjobs.dashboard import formats
-from bgjobs.dashboard.charts import Chart, Series, bars, lines, sparkline, time_ticks
-from bgjobs.dashboard.counts import count_words
+from bgjobs.dashboard.axes import time_ticks
+from bgjobs.dashboard.charts import Chart, Series, bars, lines
 from bgjobs.dashboard.formats import MONTHS, Moment
 from bgjobs.dashboard.glance import Glance
 from bgjobs.dashboard.overview.failures import grouped
-from bgjobs.dashboard.overview.numbers import (
-    THROUGHPUT_MINUTES,
-    Numbers,
-    ended_by_minute,
-    slowest,
-    throughput,
-    together,
-)
-from bgjobs.dashboard.overview.queries import FAILED_READ, RECENT_MINUTES, Found
+from bgjobs.dashboard.overview.numbers import Numbers, slowest, together
+from bgjobs.dashboard.overview.queries import FAILED_READ, Found
 from bgjobs.dashboard.overview.range import Range
+from bgjobs.dashboard.overview.strip import Stat, iso, strip
 from bgjobs.metrics import RETRIED, minute_of, percentile
 from bgjobs.models import CANCELLED, COMPLETED, FAILED
 
 _GROUPS_SHOWN = 4
 _CLASSES_SHOWN = 6
 _CHART_HEIGHT = 120
-
-
-@dataclass(frozen=True, slots=True)
-class Stat:
-    """One number of the strip. ``since`` is where bgjobs.js counts on from; ``line`` is drawn beside it."""
-
-    name: str
-    value: str
-    hint: str
-    line: str = ""
-    since: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +87,7 @@ def overview(seen: Glance, looked_at: Range, found: Found, running: Sequence[Any
     durations = _durations(points)
     return Overview(
         range=looked_at,
-        stats=_stats(seen, looked_at, found, points, total),
+        stats=strip(seen, looked_at, found, points, total),
         ended=bars(labels, _endings(points), height=_CHART_HEIGHT, times=times),
         ended_words=_endings_in_words(total, looked_at),
         durations=lines(
@@ -142,45 +125,6 @@ def overview(seen: Glance, looked_at: Range, found: Found, running: Sequence[Any
                 slow=formats.duration(one.slow),
             )
             for one in slowest(total.classes, _CLASSES_SHOWN)
-        ),
-    )
-
-
-def _stats(
-    seen: Glance, looked_at: Range, found: Found, points: Sequence[Numbers], total: Numbers
-) -> tuple[Stat, ...]:
-    minute = minute_of(seen.now)
-    recent = ended_by_minute(found.recent, minute, RECENT_MINUTES)
-    rate = throughput(recent, seen.now.timestamp() % 60)
-    settings, pulse = seen.state.settings, seen.pulse
-    most = f"/{settings.processes}" if settings.backend == "local" else ""
-    due = found.due if found.due is not None and found.due <= seen.now else None
-    return (
-        Stat("Throughput", f"{_rate(rate)}/min", f"last {THROUGHPUT_MINUTES} minutes", sparkline(recent[:-1])),
-        Stat(
-            "Failure rate",
-            formats.share(total.kinds[FAILED], total.judged),
-            f"{total.kinds[FAILED]:,} of {total.judged:,}",
-            sparkline([point.failure_rate for point in points]),
-        ),
-        Stat(
-            "p95 run",
-            formats.duration(percentile(total.ran, 95)),
-            looked_at.words,
-            sparkline([percentile(point.ran, 95) for point in points]),
-        ),
-        Stat(
-            "p95 wait",
-            formats.duration(percentile(total.waited, 95)),
-            looked_at.words,
-            sparkline([percentile(point.waited, 95) for point in points]),
-        ),
-        Stat("Running", f"{count_words(pulse.running)}{most}", "processes" if most else "at once"),
-        Stat(
-            "Oldest due",
-            formats.DASH if due is None else formats.elapsed((seen.now - due).total_seconds()),
-            f"{count_words(pulse.pending)} pending",
-            since="" if due is None else _iso(due),
         ),
     )
 
@@ -223,7 +167,7 @@ def _runner(row: Any, now: datetime) -> Runner:
     return Runner(
         id=row.id,
         name=formats.short_name(row.class_name, row.method_name),
-        since="" if started is None else _iso(started),
+        since="" if started is None else iso(started),
         elapsed=formats.DASH if started is None else formats.elapsed((now - started).total_seconds()),
         percent=None if done is None or not total or total < 0 else round(100 * min(max(done / total, 0.0), 1.0)),
     )
@@ -233,11 +177,3 @@ def _label(moment: datetime, looked_at: Range) -> str:
     return (
         f"{moment.day} {MONTHS[moment.month - 1]}, {moment:%H:%M}" if looked_at.step >= 60 else f"{moment:%H:%M}"
     )
-
-
-def _rate(number: float) -> str:
-    return f"{number:,.0f}" if number >= 9.95 else f"{number:.1f}" if number else "0"
-
-
-def _iso(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
