@@ -47,9 +47,11 @@ from bgjobs.lookups import (
 )
 from bgjobs.models import (
     CANCELLED,
+    ENQUEUE_LOCK,
     FAILED,
     PENDING,
     RUNNING,
+    Meta,
 )
 from bgjobs.prepared import Prepared
 from bgjobs.redaction import Redactor, escape
@@ -251,6 +253,8 @@ class Changes:
         """Cancel a pending job, or note that a running one is to stop; the status then."""
         now, by = now or clock.now(), who(by)
         this_job = jobs.c.id == possible_id(job_id)
+        # First of all: two that change a job at a time would else each wait for the other.
+        row = job_row(self.connection, job_id, for_update=True)
         stopped = self.connection.execute(
             update(jobs)
             .where(this_job, jobs.c.status == PENDING)
@@ -262,7 +266,6 @@ class Changes:
                 cancel_requested_by=by,
             )
         )
-        row = job_row(self.connection, job_id)
         if stopped.rowcount == 1:
             self._tell(wording.cancelled(_named(row)))
             return CANCELLED
@@ -357,6 +360,8 @@ class Changes:
         return self.redactor.text(text, self.redactor.secrets(job.parameters))
 
     def _refuse_when_full(self, limit: int, coming: int) -> None:
+        if self.connection.dialect.name != "sqlite":  # where who writes is alone
+            self.connection.execute(_LOCK_ENQUEUING)
         most = limit - coming  # that may be pending already
         full = select(jobs.c.id).where(jobs.c.status == PENDING).offset(max(0, most)).limit(1)
         if most < 0 or self.connection.scalar(full) is not None:
@@ -384,6 +389,7 @@ def who(by: str | None) -> str | None:
     return escape(by)[:_LONGEST_WHO] or None if by else None
 
 
+_LOCK_ENQUEUING = select(Meta.value).where(Meta.key == ENQUEUE_LOCK).with_for_update()
 _INSERT_JOB = Prepared(
     insert(jobs),
     (
