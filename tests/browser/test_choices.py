@@ -104,6 +104,10 @@ def test_exact_times_follow_the_zone_and_its_summer_time(
 
     page.goto(site.logs)
     assert titles(page)[:2] == ["25 Oct 2026, 01:30:00 UTC", "25 Oct 2026, 00:30:00 UTC"]
+    page.keyboard.press("j")
+    page.keyboard.press("e")
+    expect(page.locator("#logs details[open]").first).to_contain_text("25 Oct 2026, 01:30:00 UTC")
+    page.keyboard.press("Escape")
     page.get_by_role("button", name="Keyboard and times").click()
     page.get_by_label("Times", exact=True).select_option("Local")
     assert titles(page)[0] == "25 Oct 2026, 02:30:00 CET"
