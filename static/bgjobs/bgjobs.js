@@ -1,5 +1,5 @@
 // What the attributes of htmx cannot say: when to ask for news, and how not to disturb a reader by it.
-// Every page works without this file; it is plain source, there is no build.
+// Every page works without it. There is no build.
 (() => {
   "use strict";
 
@@ -14,8 +14,8 @@
   const live = () => $("[data-live]");
   const isPoll = (element) => element?.matches?.("[data-poll]");
   const isSidePoll = (element) => element?.matches?.("[data-side-poll]"); // of a part beside the live one
-  const remember = (key, value) => { try { localStorage.setItem(key, value); } catch { /* forbidden */ } };
-  const recall = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
+  const remember = (key, value) => { try { localStorage.setItem(`bgjobs-${key}`, value); } catch { /* forbidden */ } };
+  const recall = (key) => { try { return localStorage.getItem(`bgjobs-${key}`); } catch { return null; } };
 
   // ---- what a reader chose, kept in this browser ----
 
@@ -25,7 +25,7 @@
   let clock; // knows the zone, with its summer time and its short name
   function bringChoices() {
     for (const choice of document.querySelectorAll("[data-keep]")) {
-      choice.value = recall(`bgjobs-${choice.dataset.keep}`) ?? choice.value;
+      choice.value = recall(choice.dataset.keep) ?? choice.value;
       if (!choice.selectedOptions[0]) choice.selectedIndex = 0; // kept by another version
     }
     clock = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "long", timeZone: chosen("zone") || undefined });
@@ -34,13 +34,13 @@
 
   document.addEventListener("change", ({ target }) => {
     if (!target.dataset.keep) return;
-    remember(`bgjobs-${target.dataset.keep}`, target.value);
+    remember(target.dataset.keep, target.value);
     announce(`${target.ariaLabel}: ${target.selectedOptions[0].text}`, true);
     bringChoices();
     if (ended) return;
     failures = 0;
     pause = interval();
-    say(""); // whoever pauses is not to read that it will be tried again
+    say("");
     lookNow();
   });
 
@@ -57,13 +57,13 @@
   const isOnThisComputer = /^(localhost|127\.[\d.]+|\[::1\])$/.test(location.hostname);
   const isOffline = () => navigator.onLine === false && !isOnThisComputer;
 
-  let lookedBeside = Date.now();
+  let besideAt = Date.now();
   function look() {
     next(pause); // should the request be dropped, because the reader is searching
     if (document.hidden || isOffline() || $("dialog[open]") || isSelectingInJob()) return;
     if ($("[data-poll]")) htmx.trigger(document.body, "bgjobs:tick");
-    if (Date.now() - lookedBeside < SIDE) return;
-    lookedBeside = Date.now();
+    if (Date.now() - besideAt < SIDE) return;
+    besideAt = Date.now();
     htmx.trigger(document.body, "bgjobs:slow-tick");
   }
 
@@ -329,7 +329,7 @@
 
   // ---- the switches at the top ----
 
-  // Touched only when something changed: an unchanged page stays unchanged to the last attribute.
+  // Touched only when it changes: a page without news stays as it is, to the last attribute.
   function showSwitch() {
     const words = $("[data-live-words]");
     const [state, dot] = ended ? ["Ended", ""] : !interval() ? ["Paused", "dot-off"] : failures || isOffline() ? ["Reconnecting…", "dot-wait"] : ["Live", "dot-on"];
@@ -340,8 +340,7 @@
 
   for (const event of ["pointerover", "focusin"]) {
     document.addEventListener(event, ({ target }) => {
-      const live = target.closest?.("[data-live-switch]");
-      if (live) live.title = `Updated ${lastTime()}`;
+      if (target.closest?.("[data-live-switch]")) $("[data-live-switch]").title = `Updated ${lastTime()}`;
     });
   }
 
@@ -356,7 +355,7 @@
     const choice = target.closest?.("[data-theme-choice]")?.dataset.themeChoice;
     if (choice) {
       if (choice === "system") delete document.documentElement.dataset.theme; else document.documentElement.dataset.theme = choice;
-      remember("bgjobs-theme", choice);
+      remember("theme", choice);
       showTheme();
     }
   });

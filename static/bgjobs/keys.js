@@ -43,7 +43,7 @@
 
   document.addEventListener("keydown", (event) => {
     const { target } = event, key = event.key.toLowerCase(), isTick = target.type === "checkbox";
-    if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || (event.repeat && !/^[jk]$/.test(key))
+    if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing
       || $("[data-keep=keys]")?.value !== "on" || $("dialog[open]")) return;
     if (key === "escape" && target.matches("[type=search]")) {
       if (!target.value) target.blur();

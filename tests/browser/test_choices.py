@@ -28,6 +28,20 @@ def test_how_often_to_look(site: LiveSite, page: Page, choice: str, seconds: flo
         assert page.get_by_label("Updates").input_value() == choice.split()[0]
 
 
+@pytest.mark.parametrize(("choice", "least", "most"), [("2 s", 5, 6), ("15 s", 3, 4), ("Paused", 0, 0)])
+def test_what_stands_beside_is_looked_at_every_ten_seconds_at_most(
+    site: LiveSite, page: Page, choice: str, least: int, most: int
+) -> None:
+    page.clock.install()
+    page.goto(site.logs)
+    page.get_by_label("Updates").select_option(choice)
+    page.evaluate(
+        "window.slow = 0; document.body.addEventListener('bgjobs:slow-tick', () => { window.slow += 1; })"
+    )
+    tick_of_the_clock(page, 60)
+    assert least <= page.evaluate("window.slow") <= most
+
+
 def test_when_it_was_updated_is_under_the_pointer_and_the_focus(site: LiveSite, page: Page) -> None:
     page.goto(site.logs)
     look(page)
@@ -90,6 +104,10 @@ def test_exact_times_follow_the_zone_and_its_summer_time(
 
     page.goto(site.logs)
     assert titles(page)[:2] == ["25 Oct 2026, 01:30:00 UTC", "25 Oct 2026, 00:30:00 UTC"]
+    page.keyboard.press("j")
+    page.keyboard.press("e")
+    expect(page.locator("#logs details[open]").first).to_contain_text("25 Oct 2026, 01:30:00 UTC")
+    page.keyboard.press("Escape")
     page.get_by_role("button", name="Keyboard and times").click()
     page.get_by_label("Times", exact=True).select_option("Local")
     assert titles(page)[0] == "25 Oct 2026, 02:30:00 CET"

@@ -166,11 +166,11 @@ def test_keys_of_the_browser_are_left_to_it(site: LiveSite, page: Page, pressed:
     assert page.evaluate(THEME) == "system"
 
 
-@pytest.mark.parametrize("detail", ["isComposing: true", "repeat: true"])
-def test_a_key_that_composes_or_repeats_does_nothing(site: LiveSite, page: Page, detail: str) -> None:  # 17
+def test_a_key_that_composes_a_character_does_nothing(site: LiveSite, page: Page) -> None:  # 17
     page.goto(site.logs)
     page.evaluate(
-        f"document.body.dispatchEvent(new KeyboardEvent('keydown', {{ key: 't', bubbles: true, {detail} }}))"
+        "document.body.dispatchEvent("
+        "    new KeyboardEvent('keydown', { key: 't', bubbles: true, isComposing: true }))"
     )
     assert page.evaluate(THEME) == "system"
 

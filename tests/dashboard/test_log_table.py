@@ -61,10 +61,13 @@ def test_a_row_leads_to_its_job_and_tells_of_it(site: Site) -> None:
 
 def test_time_is_relative_and_exact(site: Site) -> None:
     site.add_logs(site.dispatch(), ["an hour old"])
-    time = parsed(site.get("/dashboard").text).one("table", id="logs").all("time")[0]
+    row = parsed(site.get("/dashboard").text).one("table", id="logs").one("tbody").all("tr")[0]
+    time = row.one("td", class_="cell-created").one("time")
     assert time.words == "1 hour ago"
     assert (time.attributes["title"] or "").endswith(" UTC")
     assert (time.attributes["datetime"] or "").endswith("Z")
+    # For who has no pointer: opened, the row says it in words.
+    assert row.one("details").all("dd")[-1].words == time.attributes["title"]
 
 
 # -- states ------------------------------------------------------------------------------------------
