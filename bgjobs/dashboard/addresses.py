@@ -15,6 +15,11 @@ def whole_number(text: str | None) -> int | None:
     return int(text) or None if text is not None and _is_number(text) else None
 
 
+def place_in(text: str | None) -> int | None:
+    """A place in a file, from zero on; None for anything else."""
+    return int(text) if text is not None and _is_number(text) else None
+
+
 def number_of_job(text: str) -> int:
     """The number of a job. Raises :class:`JobNotFound` for what is none."""
     number = whole_number(text)

@@ -14,10 +14,8 @@ from bgjobs.dashboard.formats import Badge, Moment
 from bgjobs.dashboard.job.attempts import ERROR_LENGTH, Attempt, attempt_of
 from bgjobs.dashboard.job.facts import Fact, facts_of
 from bgjobs.dashboard.job.queries import JobStory
-from bgjobs.dashboard.job.transcript import size_of
 from bgjobs.models import CANCELLED, FAILED, PENDING, RUNNING
 from bgjobs.redaction import Redactor, shorten
-from bgjobs.state_folder import StateFolder
 
 _VALUE_LENGTH = 64 * 1024
 
@@ -61,11 +59,14 @@ class JobPage:
     has_more_logs: bool
 
 
-def job_page(story: JobStory, state: AppState, now: datetime) -> JobPage:
+def job_page(story: JobStory, state: AppState, now: datetime, *, with_output: bool) -> JobPage:
     job, redactor = story.job, state.redactor
     secrets = redactor.secrets(job.parameters)
     running = job.status == RUNNING
-    attempts = [attempt_of(row, state.folder, redactor, secrets, now) for row in story.attempts]
+    attempts = [
+        attempt_of(row, job, state.folder, redactor, secrets, now, with_output=with_output)
+        for row in story.attempts
+    ]
     error = shorten(redactor.text(formats.line(job.error_message), secrets), ERROR_LENGTH)
     return JobPage(
         id=job.id,
@@ -86,13 +87,6 @@ def job_page(story: JobStory, state: AppState, now: datetime) -> JobPage:
         logs=[_log(row, redactor, secrets, now) for row in story.logs],
         has_more_logs=story.has_more_logs,
     )
-
-
-def newest_output(story: JobStory, folder: StateFolder) -> int:
-    """How much the newest attempt has printed: it grows while nothing else of the job changes."""
-    if not story.attempts or not isinstance(story.attempts[0].number, int):
-        return 0
-    return size_of(folder.output_file(story.job.id, story.attempts[0].number))
 
 
 def _cancel_question(job: Row[Any], kill_grace: float) -> str:

@@ -43,3 +43,11 @@ def job_story(connection: Connection, job_id: int) -> JobStory:
     job = job_row(connection, job_id)
     rows = connection.execute(newest_logs).all()
     return JobStory(job, connection.execute(newest_attempts).all(), rows[:SHOWN_LOGS], len(rows) > SHOWN_LOGS)
+
+
+def is_running(connection: Connection, job_id: int, number: int) -> bool:
+    """Whether this attempt of a job has not ended yet."""
+    its_end = select(attempts.c.ended_at).where(
+        attempts.c.background_job_id == job_id, attempts.c.number == number
+    )
+    return any(ended is None for ended in connection.scalars(its_end))
