@@ -19,7 +19,7 @@ DASH = "–"
 _EXCERPT = 280
 _BEFORE_MATCH = 80
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class Badge(NamedTuple):
@@ -101,7 +101,7 @@ def moment(value: Any, now: datetime) -> Moment | None:
 def exact(value: datetime) -> str:
     """``24 Nov 2026, 12:04:31 UTC``."""
     utc = value.astimezone(UTC)
-    return f"{utc.day} {_MONTHS[utc.month - 1]} {utc.year}, {utc:%H:%M:%S} UTC"
+    return f"{utc.day} {MONTHS[utc.month - 1]} {utc.year}, {utc:%H:%M:%S} UTC"
 
 
 def relative(seconds: float) -> str:
