@@ -46,6 +46,15 @@ def page_or_partial(name: str, tag: str, **values: Any) -> Response:
     return response
 
 
+def fragment(name: str, tag: str, **values: Any) -> Response:
+    """A part of a page that has an address of its own; nothing where the reader has just this one."""
+    if request.headers.get("HX-PTag") == tag:
+        return not_modified(tag)
+    response = make_response(render_template(f"bgjobs/{name}.html", tag=tag, **values))
+    response.headers["HX-PTag"] = tag
+    return response
+
+
 def query_of_the_address_bar() -> dict[str, str]:
     """The query string of the page that sends the request."""
     url = request.headers.get("HX-Current-URL", "")

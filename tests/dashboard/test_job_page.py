@@ -24,6 +24,11 @@ def facts(page: Element) -> dict[str, str]:
     return {row.one("dt").words: row.one("dd").words for row in rows}
 
 
+def buttons(page: Element) -> list[str]:
+    """Those that act."""
+    return [button.words for form in page.all("form") for button in form.all("button")]
+
+
 def print_output(site: Site, job_id: int, attempt: int, text: str | bytes) -> Path:
     path = Path(site.state.folder.output_file(job_id, attempt))
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -56,7 +61,7 @@ def test_tells_of_a_job_that_failed(make_site: Callable[..., Site]) -> None:
     assert (newest.attributes["id"], first.attributes["id"]) == ("attempt-2", "attempt-1")
     assert "ValueError: no such user" in newest.words
     assert "raise ValueError(message)" in newest.one("pre", id="traceback-2").text
-    assert [button.words for form in page.all("form") for button in form.all("button")] == ["Retry"]
+    assert buttons(page) == ["Retry"]
 
 
 def test_tells_how_a_process_ended(site: Site) -> None:
@@ -83,7 +88,7 @@ def test_tells_how_far_a_running_job_is(site: Site) -> None:
     assert (progress.attributes["value"], progress.attributes["max"]) == ("25", "100")
     assert "step 3" in page.words
     assert "3 of 12 · 25 %" in page.words
-    assert [button.words for button in page.all("button")] == ["Cancel"]
+    assert buttons(page) == ["Cancel"]
     assert "SIGKILL if it still runs after 10 s" in (page.one("form").attributes["hx-confirm"] or "")
 
 
@@ -244,7 +249,7 @@ def test_retry_by_htmx_shows_the_new_state(site: Site) -> None:
     page = parsed(text)
     assert status == 200
     assert page.one("p", class_="job-state").words == "Pending"
-    assert [button.words for button in page.all("button")] == ["Cancel"]
+    assert buttons(page) == ["Cancel"]
     assert not page.all("main")
 
 

@@ -14,7 +14,10 @@ from bgjobs.dashboard.formats import Badge, Moment
 from bgjobs.dashboard.job.attempts import ERROR_LENGTH, Attempt, attempt_of
 from bgjobs.dashboard.job.facts import Fact, facts_of
 from bgjobs.dashboard.job.queries import JobStory
-from bgjobs.models import CANCELLED, FAILED, PENDING, RUNNING
+from bgjobs.dashboard.job.runs import Runs, runs_of
+from bgjobs.dashboard.job.usage import Usage, usage_of
+from bgjobs.dashboard.job.waterfall import Waterfall, waterfall_of
+from bgjobs.models import CANCELLED, FAILED, PENDING, RUNNING, UNFINISHED
 from bgjobs.redaction import Redactor, shorten
 
 _VALUE_LENGTH = 64 * 1024
@@ -51,6 +54,10 @@ class JobPage:
     cancel_question: str
     error: str
     progress: Progress | None
+    waterfall: Waterfall | None
+    usage: Usage | None
+    runs: Runs | None
+    command: str
     facts: list[Fact]
     parameters: str | None
     result: str | None
@@ -80,7 +87,11 @@ def job_page(story: JobStory, state: AppState, now: datetime, *, with_output: bo
         cancel_question=_cancel_question(job, state.settings.kill_grace),
         error="" if attempts and attempts[0].error == error else error,  # once is enough
         progress=_progress(job, redactor, secrets),
-        facts=facts_of(job, now),
+        waterfall=waterfall_of(job, story.attempts, now),
+        usage=usage_of(job, story.samples, redactor, secrets),
+        runs=runs_of(story.runs, now),
+        command=f"flask bgjobs {_command(job.status)} {job.id}",
+        facts=facts_of(job, story.retries, now),
         parameters=formats.pretty(job.parameters, redactor, _VALUE_LENGTH),
         result=_masked(formats.pretty(job.result, redactor, _VALUE_LENGTH), redactor, secrets),
         attempts=attempts,
@@ -93,6 +104,11 @@ def _cancel_question(job: Row[Any], kill_grace: float) -> str:
     if job.status == RUNNING:
         return f"Ask job #{job.id} to stop? It gets SIGTERM, then SIGKILL if it still runs after {kill_grace:g} s."
     return f"Cancel job #{job.id}? It will not start."
+
+
+def _command(status: Any) -> str:
+    """What one can do about it on the command line."""
+    return "retry" if status in (FAILED, CANCELLED) else "cancel" if status in UNFINISHED else "show"
 
 
 def _progress(job: Row[Any], redactor: Redactor, secrets: set[str]) -> Progress | None:

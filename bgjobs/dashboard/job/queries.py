@@ -8,10 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from bgjobs.lookups import attempts, job_row, logs
+from bgjobs import samples
+from bgjobs.lookups import attempts, job_row, jobs, logs
 
 SHOWN_ATTEMPTS = 20
 SHOWN_LOGS = 100
+SHOWN_RUNS = 20
+SHOWN_RETRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +25,17 @@ class JobStory:
     attempts: Sequence[Row[Any]]
     logs: Sequence[Row[Any]]
     has_more_logs: bool
+    runs: Sequence[Row[Any]]  # of the same method, before this one
+    retries: Sequence[int]  # jobs that are this one again, with other parameters
+    samples: Sequence[Row[Any]]
 
     @property
     def version(self) -> tuple[Any, ...]:
         """What changes whenever the story does."""
         job = self.job
-        return job.id, job.status, job.updated_at, job.attempt, self.logs[0].id if self.logs else 0
+        newest_log = self.logs[0].id if self.logs else 0
+        runs = tuple((run.id, run.status) for run in self.runs)
+        return job.id, job.status, job.updated_at, job.attempt, newest_log, runs, tuple(self.retries)
 
 
 def job_story(connection: Connection, job_id: int) -> JobStory:
@@ -42,7 +50,20 @@ def job_story(connection: Connection, job_id: int) -> JobStory:
     )
     job = job_row(connection, job_id)
     rows = connection.execute(newest_logs).all()
-    return JobStory(job, connection.execute(newest_attempts).all(), rows[:SHOWN_LOGS], len(rows) > SHOWN_LOGS)
+    return JobStory(
+        job,
+        connection.execute(newest_attempts).all(),
+        rows[:SHOWN_LOGS],
+        len(rows) > SHOWN_LOGS,
+        runs=_runs_before(connection, job),
+        retries=_retries_of(connection, job_id),
+        samples=samples.of_job(connection, job_id),
+    )
+
+
+def job_and_samples(connection: Connection, job_id: int) -> tuple[Row[Any], Sequence[Row[Any]]]:
+    """What a job uses. Raises :class:`~bgjobs.exceptions.JobNotFound`."""
+    return job_row(connection, job_id), samples.of_job(connection, job_id)
 
 
 def is_running(connection: Connection, job_id: int, number: int) -> bool:
@@ -51,3 +72,19 @@ def is_running(connection: Connection, job_id: int, number: int) -> bool:
         attempts.c.background_job_id == job_id, attempts.c.number == number
     )
     return any(ended is None for ended in connection.scalars(its_end))
+
+
+def _runs_before(connection: Connection, job: Row[Any]) -> Sequence[Row[Any]]:
+    c = jobs.c
+    before = (
+        select(c.id, c.status, c.retry_count, c.scheduled_at, c.started_at, c.completed_at)
+        .where(c.class_name == job.class_name, c.method_name == job.method_name, c.id < job.id)
+        .order_by(c.id.desc())
+        .limit(SHOWN_RUNS)
+    )
+    return list(connection.execute(before))
+
+
+def _retries_of(connection: Connection, job_id: int) -> Sequence[int]:
+    found = select(jobs.c.id).where(jobs.c.retry_of == job_id).order_by(jobs.c.id.desc()).limit(SHOWN_RETRIES)
+    return list(connection.scalars(found))

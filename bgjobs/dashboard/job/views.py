@@ -10,11 +10,12 @@ from bgjobs.dashboard import actions, htmx
 from bgjobs.dashboard.access import who
 from bgjobs.dashboard.addresses import number_of_job, place_in, whole_number
 from bgjobs.dashboard.csrf import csrf_token
-from bgjobs.dashboard.glance import glance
+from bgjobs.dashboard.glance import assets_version, glance
 from bgjobs.dashboard.job import queries
 from bgjobs.dashboard.job.following import news
 from bgjobs.dashboard.job.page import job_page
 from bgjobs.dashboard.job.transcript import Source, whole
+from bgjobs.dashboard.job.usage import usage_of
 from bgjobs.dashboard.problems import POST_ONLY, answer
 from bgjobs.lookups import job_row
 from bgjobs.models import RUNNING
@@ -24,6 +25,7 @@ def add_to(blueprint: Blueprint) -> None:
     # The number of a job is any text here, so that we are who answers when it is no number.
     blueprint.add_url_rule("/jobs/<job_id>", "job", show_job)
     blueprint.add_url_rule("/jobs/<job_id>/attempts/<number>/output", "output", show_output)
+    blueprint.add_url_rule("/_/jobs/<job_id>/usage", "usage", show_usage)
     action = f"/jobs/<job_id>/<any({','.join(actions.ON_A_JOB)}):action>"
     blueprint.add_url_rule(action, "act", act_on_job, methods=["POST"])
     blueprint.add_url_rule(action, "post_only", say_post_only)
@@ -42,6 +44,16 @@ def show_job(job_id: str) -> ResponseReturnValue:
         job=job_page(story, seen.state, seen.now, with_output=not htmx.wants_partial()),
         health=seen.health,
     )
+
+
+def show_usage(job_id: str) -> ResponseReturnValue:
+    """What a job uses now: a part of its page that is asked for by itself, because it changes all the time."""
+    state = app_state()
+    with state.store.database.reading() as connection:
+        job, samples = queries.job_and_samples(connection, number_of_job(job_id))
+    usage = usage_of(job, samples, state.redactor, state.redactor.secrets(job.parameters))
+    tag = htmx.tag_of(assets_version(), job.id, usage)
+    return htmx.fragment("job/_usage", tag, job_id=job.id, usage=usage, usage_tag=tag)
 
 
 def show_output(job_id: str, number: str) -> ResponseReturnValue:

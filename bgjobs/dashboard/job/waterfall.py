@@ -70,6 +70,15 @@ class Bar:
     start: str
     end: str
     lasted: str
+    is_open: bool
+
+    @property
+    def icon(self) -> str:
+        return LOOKS[self.look][0]
+
+    @property
+    def outcome(self) -> str:
+        return "" if self.attempt is None else LOOKS[self.look][1].lower()
 
     @property
     def title(self) -> str:
@@ -175,6 +184,7 @@ def _bar(step: Step, x: float, width: float) -> Bar:
         start=to_the_millisecond(step.start),
         end="now" if step.is_open else to_the_millisecond(step.end),
         lasted=formats.duration(step.seconds),
+        is_open=step.is_open,
     )
 
 
