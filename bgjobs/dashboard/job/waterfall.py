@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from bgjobs.dashboard import formats
@@ -71,6 +71,7 @@ class Bar:
     end: str
     lasted: str
     is_open: bool
+    since: str  # of one that goes on: bgjobs.js counts on from here
 
     @property
     def icon(self) -> str:
@@ -185,6 +186,7 @@ def _bar(step: Step, x: float, width: float) -> Bar:
         end="now" if step.is_open else to_the_millisecond(step.end),
         lasted=formats.duration(step.seconds),
         is_open=step.is_open,
+        since=f"{step.start.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
     )
 
 
