@@ -103,11 +103,15 @@ def stretch(source: Source, place: int, *, most: int = PIECE, goes_on: bool = Fa
 def _cut(source: Source, data: bytes, place: int, start: int) -> Transcript:
     """The part of ``data`` that ends with a line, for there is more."""
     last = data.rfind(b"\n") + 1
-    # Where a line is written again and again, only its last state would be shown, and that is yet to come.
-    end = start + (last or data[:-1].rfind(b"\r") + 1 or len(data))
-    is_one_line = 0 < len(data) == end - start and not last
-    text = f"{TOO_LONG}\n" if is_one_line else _shown(data[:last], source)
-    return Transcript(text, place, end, end, more=True)
+    if last:
+        end = start + last
+        return Transcript(_shown(data[:last], source), place, end, end, more=True)
+    # Where a line is written again and again, only its last state would be shown, and that is yet to come. And of a
+    # line of which we have the beginning only because another one was dropped, more fits into the next stretch.
+    again = data[:-1].rfind(b"\r") + 1
+    if again or start > place:
+        return Transcript("", place, start + again, start + again, more=True)
+    return Transcript(f"{TOO_LONG}\n", place, place + len(data), place + len(data), more=True)
 
 
 def _read(path: str, place: int, most: int) -> tuple[bytes, bytes, int]:
