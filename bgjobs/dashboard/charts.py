@@ -1,7 +1,8 @@
 """Numbers as the geometry of a drawing: pure functions, for the macros in ``charts.html``.
 
-A plot is stretched to the width that there is. What must not be stretched with it is placed by percent of the width
-(words) or keeps its thickness (lines). Nothing here knows what the numbers mean: who draws says how one is written.
+A plot is stretched to the width that there is. What must not be stretched with it is placed by percent of the
+width (words) or keeps its thickness (lines). Nothing here knows what the numbers mean: who draws says how one is
+written.
 """
 
 from __future__ import annotations

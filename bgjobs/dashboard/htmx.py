@@ -40,17 +40,12 @@ def not_modified(tag: str) -> Response:
 
 def page_or_partial(name: str, tag: str, **values: Any) -> Response:
     """The page ``name``, or only its live part. Both carry ``tag``, which the next poll brings back."""
-    template = f"bgjobs/{name}/_live.html" if wants_partial() else f"bgjobs/{name}/page.html"
+    return fragment(f"bgjobs/{name}/{'_live' if wants_partial() else 'page'}.html", tag, **values)
+
+
+def fragment(template: str, tag: str, **values: Any) -> Response:
+    """A part of a page that has an address of its own. It carries ``tag``, which the next poll brings back."""
     response = make_response(render_template(template, tag=tag, **values))
-    response.headers["HX-PTag"] = tag
-    return response
-
-
-def fragment(name: str, tag: str, **values: Any) -> Response:
-    """A part of a page that has an address of its own; nothing where the reader has just this one."""
-    if request.headers.get("HX-PTag") == tag:
-        return not_modified(tag)
-    response = make_response(render_template(f"bgjobs/{name}.html", tag=tag, **values))
     response.headers["HX-PTag"] = tag
     return response
 

@@ -24,7 +24,7 @@
 
   setInterval(() => {
     if (document.hidden || !all("[data-live-switch][aria-pressed=true]")[0]) return;
-    for (const box of all("[data-output]:not([data-done])")) if (box.offsetParent) pull(box).catch(() => {});
+    for (const box of all("[data-output]:not([data-done])")) if (box.closest("details").open) pull(box).catch(() => {});
   }, 1000);
 
   document.addEventListener("scroll", ({ target: it }) => {

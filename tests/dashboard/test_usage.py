@@ -140,6 +140,7 @@ def test_the_graph_is_asked_for_by_itself(site: Site) -> None:
     news = usage(site, job_id, **{"HX-PTag": first.headers["HX-PTag"]})
     assert (news.status_code, "Newest sample 12:04:00" in parsed(news.text).words) == (200, True)
     assert usage(site, 999).status_code == 404
+    assert client.get(f"/dashboard/_/jobs/{job_id}/usage").location == page  # typed by somebody
 
 
 @pytest.mark.parametrize(
@@ -161,8 +162,8 @@ def test_edited_samples_are_shown(site: Site, edit: str, status: str) -> None:
 
 PARENT = """
 import subprocess, sys
-child = [sys.executable, "-c", "print('ready', flush=True); input()", "--password", "hunter" + "22-canary", "<b>\\x1b"]
-subprocess.run(child)
+code = "print('ready', flush=True); input()"
+subprocess.run([sys.executable, "-c", code, "--password", "hunter" + "22-canary", "<b>\\x1b"])
 """
 
 

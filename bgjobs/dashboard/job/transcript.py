@@ -106,8 +106,8 @@ def _cut(source: Source, data: bytes, place: int, start: int) -> Transcript:
     if last:
         end = start + last
         return Transcript(_shown(data[:last], source), place, end, end, more=True)
-    # Where a line is written again and again, only its last state would be shown, and that is yet to come. And of a
-    # line of which we have the beginning only because another one was dropped, more fits into the next stretch.
+    # Where a line is written again and again, only its last state would be shown, and that is yet to come. And
+    # where another line was dropped before it, more of this one fits into the next stretch.
     again = data[:-1].rfind(b"\r") + 1
     if again or start > place:
         return Transcript("", place, start + again, start + again, more=True)

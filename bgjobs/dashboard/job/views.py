@@ -48,12 +48,16 @@ def show_job(job_id: str) -> ResponseReturnValue:
 
 def show_usage(job_id: str) -> ResponseReturnValue:
     """What a job uses now: a part of its page that is asked for by itself, because it changes all the time."""
+    if not htmx.wants_partial():
+        return redirect(url_for(".job", job_id=job_id))
     state = app_state()
     with state.store.database.reading() as connection:
         job, samples = queries.job_and_samples(connection, number_of_job(job_id))
     usage = usage_of(job, samples, state.redactor, state.redactor.secrets(job.parameters))
     tag = htmx.tag_of(assets_version(), job.id, usage)
-    return htmx.fragment("job/_usage", tag, job_id=job.id, usage=usage, usage_tag=tag)
+    if htmx.is_shown_already(tag):
+        return htmx.not_modified(tag)
+    return htmx.fragment("bgjobs/job/_usage.html", tag, job_id=job.id, usage=usage, usage_tag=tag)
 
 
 def show_output(job_id: str, number: str) -> ResponseReturnValue:
