@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -66,7 +67,10 @@ class JobPage:
     has_more_logs: bool
 
 
-def job_page(story: JobStory, state: AppState, now: datetime, *, with_output: bool) -> JobPage:
+def job_page(
+    story: JobStory, samples: Sequence[Row[Any]], state: AppState, now: datetime, *, with_output: bool
+) -> JobPage:
+    """``with_output``: else the page has it already, or its script asks for it."""
     job, redactor = story.job, state.redactor
     secrets = redactor.secrets(job.parameters)
     running = job.status == RUNNING
@@ -88,7 +92,7 @@ def job_page(story: JobStory, state: AppState, now: datetime, *, with_output: bo
         error="" if attempts and attempts[0].error == error else error,  # once is enough
         progress=_progress(job, redactor, secrets),
         waterfall=waterfall_of(job, story.attempts, now),
-        usage=usage_of(job, story.samples, redactor, secrets),
+        usage=usage_of(job, samples, redactor, secrets),
         runs=runs_of(story.runs, now),
         command=f"flask bgjobs {_command(job.status)} {job.id}",
         facts=facts_of(job, story.retries, now),

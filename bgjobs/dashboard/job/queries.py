@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from bgjobs import samples
 from bgjobs.lookups import attempts, job_row, jobs, logs
 
 SHOWN_ATTEMPTS = 20
@@ -27,7 +26,6 @@ class JobStory:
     has_more_logs: bool
     runs: Sequence[Row[Any]]  # of the same method, before this one
     retries: Sequence[int]  # jobs that are this one again, with other parameters
-    samples: Sequence[Row[Any]]
 
     @property
     def version(self) -> tuple[Any, ...]:
@@ -57,13 +55,7 @@ def job_story(connection: Connection, job_id: int) -> JobStory:
         len(rows) > SHOWN_LOGS,
         runs=_runs_before(connection, job),
         retries=_retries_of(connection, job_id),
-        samples=samples.of_job(connection, job_id),
     )
-
-
-def job_and_samples(connection: Connection, job_id: int) -> tuple[Row[Any], Sequence[Row[Any]]]:
-    """What a job uses. Raises :class:`~bgjobs.exceptions.JobNotFound`."""
-    return job_row(connection, job_id), samples.of_job(connection, job_id)
 
 
 def is_running(connection: Connection, job_id: int, number: int) -> bool:

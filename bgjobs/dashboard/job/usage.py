@@ -11,12 +11,14 @@ from typing import Any
 from sqlalchemy import Row
 
 from bgjobs.dashboard import formats
-from bgjobs.dashboard.charts import MOST_POINTS, Chart, Series, Tick, lines
+from bgjobs.dashboard.charts import Chart, Series, Tick, lines
 from bgjobs.dashboard.job.process_tree import ProcessTree, process_tree
 from bgjobs.limits import limits_of_row
 from bgjobs.models import RUNNING
 from bgjobs.redaction import Redactor
 
+SHOWN = 60
+"""Points of a drawing. While a job runs they are sent every other second, with the table that says the same."""
 _HEIGHT = 96
 _WORTH_A_LINE = 4  # a limit so many times what is used would press the line of it to the ground
 
@@ -74,7 +76,7 @@ def drawn(
     attempt: int | None = None,
     tree: ProcessTree | None = None,
 ) -> Usage:
-    points = highest(found, MOST_POINTS)
+    points = highest(found, SHOWN)
     labels = [f"{point.at:%H:%M:%S}" for point in points]
     places = _places(points)
     peak = _peak([reading.rss for reading in found])

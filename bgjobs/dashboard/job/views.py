@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
+from bgjobs import samples
 from bgjobs.app_state import app_state
 from bgjobs.dashboard import actions, htmx
 from bgjobs.dashboard.access import who
@@ -38,12 +39,10 @@ def show_job(job_id: str) -> ResponseReturnValue:
     tag = seen.tag(story.version, csrf_token())
     if htmx.is_shown_already(tag):
         return htmx.not_modified(tag)
-    return htmx.page_or_partial(
-        "job",
-        tag,
-        job=job_page(story, seen.state, seen.now, with_output=not htmx.wants_partial()),
-        health=seen.health,
-    )
+    with seen.reading() as connection:
+        points = samples.of_job(connection, story.job.id)
+    page = job_page(story, points, seen.state, seen.now, with_output=not htmx.wants_partial())
+    return htmx.page_or_partial("job", tag, job=page, health=seen.health)
 
 
 def show_usage(job_id: str) -> ResponseReturnValue:
@@ -52,8 +51,9 @@ def show_usage(job_id: str) -> ResponseReturnValue:
         return redirect(url_for(".job", job_id=job_id))
     state = app_state()
     with state.store.database.reading() as connection:
-        job, samples = queries.job_and_samples(connection, number_of_job(job_id))
-    usage = usage_of(job, samples, state.redactor, state.redactor.secrets(job.parameters))
+        job = job_row(connection, number_of_job(job_id))
+        points = samples.of_job(connection, job.id)
+    usage = usage_of(job, points, state.redactor, state.redactor.secrets(job.parameters))
     tag = htmx.tag_of(assets_version(), job.id, usage)
     if htmx.is_shown_already(tag):
         return htmx.not_modified(tag)
