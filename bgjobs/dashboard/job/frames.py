@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import bgjobs
-
 _FRAME = re.compile(r'(?P<indent>[ |+]{0,200})File "(?P<file>[^"]{1,4096})", line \d{1,9}')
 _LIBRARIES = re.compile(r"[\\/](?:site-packages|dist-packages|lib[\\/]python3\.\d+)[\\/]|^<frozen ")
 _FOLDERS = tuple(
@@ -20,7 +18,7 @@ _FOLDERS = tuple(
     for folder in {
         sysconfig.get_path("stdlib"),
         sysconfig.get_path("platstdlib"),
-        str(Path(bgjobs.__file__).parent),
+        str(Path(__file__).parents[2]),  # bgjobs
     }
 )
 

@@ -22,7 +22,7 @@ _MOST_JOBS = 100
 _LONGEST_COMMAND = 160
 _LONGEST_WORD = 4096  # longer than what is shown, so that no half of a secret is
 
-_PAIR = re.compile(r"([^=:]{1,100})([=:]\s*)(.+)", re.DOTALL)
+_NAME = re.compile(r"""([\w.-]{1,100})["']?\s?[=:]\s?""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,10 @@ def shown_command(command: Sequence[str], redactor: Redactor, secrets: Iterable[
 
 
 def _masked(word: str, redactor: Redactor) -> str:
-    pair = _PAIR.match(word)
-    return f"{pair[1]}{pair[2]}{MASK}" if pair and _is_secret(pair[1], redactor) else word
+    """Where a secret begins within a word, nobody knows where it ends."""
+    names = _NAME.finditer(word)
+    place = next((name.end() for name in names if _is_secret(name[1], redactor)), len(word))
+    return word if place == len(word) else f"{word[:place]}{MASK}"
 
 
 def _is_secret(name: str, redactor: Redactor) -> bool:
