@@ -101,7 +101,7 @@ def drawn(
             places=places,
             height=_HEIGHT,
             times=_ends(points),
-            words=formats.size,
+            words=_bytes,
             least_top=2.0**20,
             unit=_unit(peak or 0.0),
         ),
@@ -155,6 +155,11 @@ def _peak(values: Sequence[float | None]) -> float | None:
 
 def _percent(value: float) -> str:
     return f"{value:,.0f} %"
+
+
+def _bytes(value: float) -> str:
+    """Short, because it stands at an axis: ``300 MiB``."""
+    return formats.size(value).replace(".0 ", " ")
 
 
 def _words(values: Sequence[float | None], words: Any, is_live: bool) -> str:
