@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Connection, Row, Select, Table, bindparam, func, literal_column, or_, select
+from sqlalchemy import Connection, Row, Select, Table, bindparam, func, literal_column, or_, select, text
 
 from bgjobs.exceptions import InvalidParameters, JobNotFound
 from bgjobs.limits import limits_of_row
@@ -53,6 +53,15 @@ def possible_id(job_id: int) -> int:
     if not isinstance(job_id, int) or not 0 < job_id < 2**63:
         raise JobNotFound(job_id)
     return job_id
+
+
+def newest_id_ever(connection: Connection) -> int:
+    """The highest id that a job has had, be it removed or not; as far as the database remembers."""
+    if connection.dialect.name == "sqlite":
+        found = connection.scalar(_SEQUENCE, {"name": jobs.name})
+        return found if isinstance(found, int) else 0
+    # A job that is gone can have been the newest; a sequence elsewhere may have another name.
+    return connection.scalar(select(func.max(jobs.c.id))) or 0
 
 
 def existing(connection: Connection, job_ids: Sequence[int]) -> list[int]:
@@ -245,6 +254,7 @@ _ANY_PENDING = select(jobs.c.id).where(IS_PENDING).limit(1)
 _PENDING_OF = _EXECUTION.where(
     jobs.c.id.in_(bindparam("ids", expanding=True)), jobs.c.status == PENDING
 ).with_for_update(skip_locked=True)
+_SEQUENCE = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
 _RUNNING = select(jobs).where(IS_RUNNING).order_by(jobs.c.id)
 _REQUESTS = select(jobs.c.id, jobs.c.cancel_requested_at, jobs.c.cancel_requested_by, jobs.c.paused_at).where(
     IS_RUNNING, or_(jobs.c.cancel_requested_at.is_not(None), jobs.c.paused_at.is_not(None))

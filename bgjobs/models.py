@@ -175,6 +175,7 @@ class BackgroundJob(Base):
         ),
         Index("ix_background_jobs_status", "status", "id"),
         Index("ix_background_jobs_class", "class_name", "method_name", "id"),
+        Index("ix_background_jobs_retry_of", "retry_of", "id", sqlite_where=text("retry_of IS NOT NULL")),
         {"sqlite_autoincrement": True},
     )
 

@@ -67,7 +67,7 @@ def read_from(path: str, offset: int, most: int) -> tuple[str, int]:
             data = file.read(most)
     except FileNotFoundError:
         return "", 0
-    data = data[: len(data) - _bytes_of_unfinished_character(data)] or data
+    data = data[: len(data) - unfinished_character(data)] or data
     return data.decode("utf-8", "backslashreplace"), start + len(data)
 
 
@@ -79,7 +79,7 @@ def read_tail(path: str, most: int) -> str:
     return ""
 
 
-def _bytes_of_unfinished_character(data: bytes) -> int:
+def unfinished_character(data: bytes) -> int:
     """How many bytes at the end are the beginning of a UTF-8 character that goes on."""
     for count in range(1, min(4, len(data) + 1)):
         if data[-count] >= 0xC0:  # the first byte of a character of several

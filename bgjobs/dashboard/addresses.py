@@ -22,6 +22,11 @@ def job_searched_for(term: str) -> int | None:
     return int(found[1]) if found else None
 
 
+def place_in(text: str | None) -> int | None:
+    """A place in a file, from zero on; None for anything else."""
+    return int(text) if text is not None and _is_number(text) else None
+
+
 def number_of_job(text: str) -> int:
     """The number of a job. Raises :class:`JobNotFound` for what is none."""
     number = whole_number(text)

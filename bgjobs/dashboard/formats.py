@@ -95,8 +95,13 @@ def moment(value: Any, now: datetime) -> Moment | None:
     if not isinstance(value, datetime):
         return None
     utc = value.astimezone(UTC)
-    exact = f"{utc.day} {MONTHS[utc.month - 1]} {utc.year}, {utc:%H:%M:%S} UTC"
-    return Moment(relative((now - utc).total_seconds()), exact, f"{utc:%Y-%m-%dT%H:%M:%SZ}")
+    return Moment(relative((now - utc).total_seconds()), exact(utc), f"{utc:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def exact(value: datetime) -> str:
+    """``24 Nov 2026, 12:04:31 UTC``."""
+    utc = value.astimezone(UTC)
+    return f"{utc.day} {MONTHS[utc.month - 1]} {utc.year}, {utc:%H:%M:%S} UTC"
 
 
 def relative(seconds: float) -> str:

@@ -9,8 +9,11 @@ from typing import Any
 from flask import Blueprint, Response, current_app, make_response, render_template
 from werkzeug.exceptions import InternalServerError
 
+from bgjobs.app_state import app_state
 from bgjobs.dashboard.htmx import wants_partial
 from bgjobs.exceptions import BackendUnavailable, ConfigurationError, InvalidTransition, JobNotFound
+from bgjobs.lookups import newest_id_ever
+from bgjobs.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,19 @@ def answer_errors(blueprint: Blueprint) -> None:
 def _gone(job_id: Any) -> Problem:
     if not isinstance(job_id, int):
         return Problem(404, "There is no such job", "A job has a number, and this is none.")
-    return Problem(404, f"There is no job #{job_id}", "It may have been removed, or it never was.")
+    state = app_state()
+    with state.store.database.reading() as connection:
+        was_there = 0 < job_id <= newest_id_ever(connection)
+    if not was_there:
+        return Problem(404, f"There is no job #{job_id}", "As far as the database knows, there never was one.")
+    return Problem(404, f"Job #{job_id} was removed", f"Somebody deleted it{_or_it_was_old(state.settings)}.")
+
+
+def _or_it_was_old(settings: Settings) -> str:
+    """Why else a job is not there any more, as far as the settings tell."""
+    days = [item for item in (settings.retention_completed, settings.retention_failed) if item is not None]
+    words = " or ".join(f"{item:g}" for item in sorted(set(days)))
+    return f", or it had ended more than {words} days ago" if days else ""
 
 
 def _too_late(error: InvalidTransition) -> Problem:

@@ -75,6 +75,14 @@ def upgrade() -> None:
         op.create_index(name, "background_jobs", columns, sqlite_where=where, postgresql_where=where)
     op.create_index("ix_background_jobs_status", "background_jobs", ["status", "id"])
     op.create_index("ix_background_jobs_class", "background_jobs", ["class_name", "method_name", "id"])
+    where = sa.text("retry_of IS NOT NULL")  # hardly any is
+    op.create_index(
+        "ix_background_jobs_retry_of",
+        "background_jobs",
+        ["retry_of", "id"],
+        sqlite_where=where,
+        postgresql_where=where,
+    )
 
     op.create_table(
         "job_logs",

@@ -67,7 +67,7 @@
     htmx.trigger(document.body, "bgjobs:slow-tick");
   }
 
-  // The new text of an output would take away the selection in the old one.
+  // A new traceback would take away the selection in the old one.
   const isSelectingInJob = () => $("[data-state]") && hasSelection();
   const hasSelection = () => {
     const selection = getSelection();
@@ -161,14 +161,6 @@
     htmx_before_response(element, { ctx }) {
       if (ctx.response.raw.redirected) { judge(ctx); return false; } // a page to sign in is no table
     },
-    // An output grows: only what is new is added, so that a selection and the place in it stay.
-    htmx_before_morph_node(old, { newNode }) {
-      if (!old.matches?.("[data-grows]")) return;
-      const text = old.firstChild, now = newNode.textContent;
-      if (!text || !now.startsWith(text.data)) return;
-      if (now.length > text.length) text.appendData(now.slice(text.length));
-      return false;
-    },
   });
 
   // The reader is at the rows, or has scrolled past the first of them: new ones would move them away.
@@ -196,7 +188,6 @@
       state: $("[data-state]")?.dataset.state,
       focused,
       index: rows.indexOf(focused?.closest("tr")),
-      ends: [...document.querySelectorAll("[data-grows]")].filter((it) => it.scrollHeight - it.scrollTop - it.clientHeight < 24),
     };
   });
 
@@ -204,7 +195,6 @@
     if (ctx.response?.status === 304) return;
     refreshTimes();
     if (isSidePoll(ctx.sourceElement) || !before) return;
-    for (const output of before.ends) output.scrollTop = output.scrollHeight;
     const acted = !isPoll(ctx.sourceElement); // a button that is disabled meanwhile loses the focus by itself
     if (document.activeElement === document.body && (before.focused || acted)) focusNear(before.index);
     if (isPoll(ctx.sourceElement)) {
@@ -365,7 +355,6 @@
     bringChoices();
     showTheme();
     showSwitch();
-    for (const output of document.querySelectorAll("[data-grows]")) output.scrollTop = output.scrollHeight;
   }
   document.addEventListener("htmx:after:process", ({ target }) => { if (target === document.body) begin(); });
   begin();

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from steps import look, until
 
 WIDTHS = (1280, 768, 375, 320)
-CASES = ("run", "fail", "crash", "flaky", "long", "slow")
+CASES = ("run", "fail", "crash", "flaky", "long", "slow", "run")
 VIEWS = {
     "home": "/?job=6",
     "overview": "/dashboard",
@@ -30,6 +30,7 @@ VIEWS = {
     "job-failed": "/dashboard/jobs/2",
     "job-lost": "/dashboard/jobs/3",
     "job-retried": "/dashboard/jobs/4",
+    "job-with-runs-before": "/dashboard/jobs/7",
     "job-gone": "/dashboard/jobs/999",
 }
 
@@ -97,7 +98,7 @@ def run_jobs(page: Page, home: str) -> None:
         page.goto(home)
         page.click(f"form[action='/dispatch/{case}'] button")
         page.wait_for_load_state()
-    page.goto(f"{home}/dashboard/jobs/{len(CASES)}")
+    page.goto(f"{home}/dashboard/jobs/{CASES.index('slow') + 1}")
     until(page, "document.querySelector('progress')?.value >= 50", seconds=30)
 
 

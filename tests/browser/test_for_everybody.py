@@ -17,6 +17,8 @@ from steps import WATCH_CHANGES, WATCH_SHIFTS, is_focused, look, rows
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
+from bgjobs.processes.identity import own_identity
+
 SIZES = [(1280, 900), (768, 900), (375, 700), (320, 600)]
 LONG = "an_extremely_long_word_without_any_place_to_break_" * 8
 
@@ -50,6 +52,23 @@ def full_site(site: LiveSite) -> LiveSite:
         2, 2, ended_at=None, outcome=None, exception_type=LONG, exception_message="m", traceback=f"{LONG}\n" * 40
     )
     Path(site.state.folder.output_file(2, 2)).write_text(f"{LONG}\n" * 60)
+    site.change(2, attempt=2, limits={"memory": 10**8, "nice": 5}, retry_of=1, paused_at=datetime.now(UTC))
+    frames = (
+        f'  File "/srv/{LONG}.py", line 1, in run\n  File "/usr/lib/python3.11/json/{LONG}.py", line 2, in x\n'
+    )
+    site.execute("UPDATE job_attempts SET traceback = :text WHERE number = 1", text=f"{frames}E: {LONG}")
+    own = own_identity()
+    site.change(2, backend="local", **own.columns())
+    for second in range(40):
+        site.execute(
+            "INSERT INTO job_samples (background_job_id, attempt, at, cpu, rss, threads, children) "
+            "VALUES (2, 2, :at, :cpu, :rss, 1, 0)",
+            at=f"2026-11-24 12:00:{second:02}.000000",
+            cpu=second * 3,
+            rss=10**6 * (second + 20),
+        )
+    for _ in range(25):  # the newest is a job with runs before it
+        site.dispatch("slow")
     site.add_logs(2, [LONG * 3], "failure")
     return site
 
@@ -64,6 +83,7 @@ def views(site: LiveSite) -> Iterator[tuple[str, str]]:
     yield "jobs that are filtered", f"{site.url}/jobs?state=pending&q=a&foo=1&result=retry-1-1-0"
     yield "no such jobs", f"{site.url}/jobs?class={LONG}&q={LONG[:150]}"
     yield "job", f"{site.url}/jobs/2"
+    yield "job after others", f"{site.url}/jobs/27"
     yield "gone", f"{site.url}/jobs/999"
 
 
@@ -95,7 +115,7 @@ def test_axe_finds_nothing(
     for width, height in (SIZES[0], SIZES[2]):
         page.set_viewport_size({"width": width, "height": height})
         for name, address in views(full_site):
-            if width == SIZES[0][0] or name in ("overview", "jobs", "job"):
+            if width == SIZES[0][0] or name in ("overview", "jobs", "job", "job after others"):
                 page.goto(address)
                 open_details(page)
                 assert violations(page) == [], (name, width)

@@ -9,7 +9,7 @@ from pathlib import Path
 from flask import Flask
 from live import Errors, LiveSite, Server
 from playwright.sync_api import BrowserContext, Page, expect
-from steps import is_focused, look, until
+from steps import is_focused, look
 
 
 def run(site: LiveSite, job_id: int = 2) -> Path:
@@ -65,47 +65,6 @@ def test_too_late_is_said_beside_the_job(site: LiveSite, page: Page, errors: Err
     assert page.url.endswith("/dashboard/jobs/1")
     look(page)
     expect(page.locator(".job-state")).to_have_text("Completed")
-
-
-def test_output_grows_under_the_eyes_of_the_reader(site: LiveSite, page: Page) -> None:
-    path = run(site)
-    path.write_text("".join(f"line {n}\n" for n in range(60)))
-    page.goto(f"{site.url}/jobs/2")
-    output = page.locator("#output-1")
-    at_its_end = "it => it.scrollHeight - it.scrollTop - it.clientHeight < 5"
-    assert output.evaluate(at_its_end)
-    output.evaluate("it => { window.node = it; window.text = it.firstChild; }")
-    with path.open("a") as file:
-        file.write("and on\n")
-    look(page)
-    expect(output).to_contain_text("and on")
-    assert output.evaluate("it => it === window.node && it.firstChild === window.text")
-    assert output.evaluate(at_its_end)
-
-    output.evaluate("it => { it.scrollTop = 50; }")
-    with path.open("a") as file:
-        file.write("and further\n")
-    look(page)
-    expect(output).to_contain_text("and further")
-    assert output.evaluate("it => it.scrollTop") == 50
-
-    path.write_text("trimmed\n")
-    look(page)
-    expect(output).to_have_text("trimmed\n")
-
-
-def test_a_selection_in_the_output_is_left_alone(site: LiveSite, page: Page) -> None:  # 6
-    page.clock.install()
-    path = run(site)
-    path.write_text("one\n")
-    page.goto(f"{site.url}/jobs/2")
-    page.evaluate("getSelection().selectAllChildren(document.querySelector('#output-1'))")
-    before = len(site.requests)
-    page.clock.run_for(10_000)
-    assert len(site.requests) == before
-    page.evaluate("getSelection().removeAllRanges()")
-    page.clock.run_for(3000)
-    until(page, "window.finished > 0")
 
 
 def test_progress_and_closed_details_live_on(site: LiveSite, page: Page) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,10 +15,11 @@ from bgjobs.dashboard.formats import Badge, Moment
 from bgjobs.dashboard.job.attempts import ERROR_LENGTH, Attempt, attempt_of
 from bgjobs.dashboard.job.facts import Fact, facts_of
 from bgjobs.dashboard.job.queries import JobStory
-from bgjobs.dashboard.job.transcript import size_of
-from bgjobs.models import CANCELLED, FAILED, PENDING, RUNNING
+from bgjobs.dashboard.job.runs import Runs, runs_of
+from bgjobs.dashboard.job.usage import Usage, usage_of
+from bgjobs.dashboard.job.waterfall import Waterfall, waterfall_of
+from bgjobs.models import CANCELLED, FAILED, PENDING, RUNNING, UNFINISHED
 from bgjobs.redaction import Redactor, shorten
-from bgjobs.state_folder import StateFolder
 
 _VALUE_LENGTH = 64 * 1024
 
@@ -53,6 +55,10 @@ class JobPage:
     cancel_question: str
     error: str
     progress: Progress | None
+    waterfall: Waterfall | None
+    usage: Usage | None
+    runs: Runs | None
+    command: str
     facts: list[Fact]
     parameters: str | None
     result: str | None
@@ -61,11 +67,17 @@ class JobPage:
     has_more_logs: bool
 
 
-def job_page(story: JobStory, state: AppState, now: datetime) -> JobPage:
+def job_page(
+    story: JobStory, samples: Sequence[Row[Any]], state: AppState, now: datetime, *, with_output: bool
+) -> JobPage:
+    """``with_output``: else the page has it already, or its script asks for it."""
     job, redactor = story.job, state.redactor
     secrets = redactor.secrets(job.parameters)
     running = job.status == RUNNING
-    attempts = [attempt_of(row, state.folder, redactor, secrets, now) for row in story.attempts]
+    attempts = [
+        attempt_of(row, job, state.folder, redactor, secrets, now, with_output=with_output)
+        for row in story.attempts
+    ]
     error = shorten(redactor.text(formats.line(job.error_message), secrets), ERROR_LENGTH)
     return JobPage(
         id=job.id,
@@ -79,7 +91,11 @@ def job_page(story: JobStory, state: AppState, now: datetime) -> JobPage:
         cancel_question=_cancel_question(job, state.settings.kill_grace),
         error="" if attempts and attempts[0].error == error else error,  # once is enough
         progress=_progress(job, redactor, secrets),
-        facts=facts_of(job, now),
+        waterfall=waterfall_of(job, story.attempts, now),
+        usage=usage_of(job, samples, redactor, secrets),
+        runs=runs_of(story.runs, now),
+        command=f"flask bgjobs {_command(job.status)} {job.id}",
+        facts=facts_of(job, story.retries, now),
         parameters=formats.pretty(job.parameters, redactor, _VALUE_LENGTH),
         result=_masked(formats.pretty(job.result, redactor, _VALUE_LENGTH), redactor, secrets),
         attempts=attempts,
@@ -88,17 +104,15 @@ def job_page(story: JobStory, state: AppState, now: datetime) -> JobPage:
     )
 
 
-def newest_output(story: JobStory, folder: StateFolder) -> int:
-    """How much the newest attempt has printed: it grows while nothing else of the job changes."""
-    if not story.attempts or not isinstance(story.attempts[0].number, int):
-        return 0
-    return size_of(folder.output_file(story.job.id, story.attempts[0].number))
-
-
 def _cancel_question(job: Row[Any], kill_grace: float) -> str:
     if job.status == RUNNING:
         return f"Ask job #{job.id} to stop? It gets SIGTERM, then SIGKILL if it still runs after {kill_grace:g} s."
     return f"Cancel job #{job.id}? It will not start."
+
+
+def _command(status: Any) -> str:
+    """What one can do about it on the command line."""
+    return "retry" if status in (FAILED, CANCELLED) else "cancel" if status in UNFINISHED else "show"
 
 
 def _progress(job: Row[Any], redactor: Redactor, secrets: set[str]) -> Progress | None:
