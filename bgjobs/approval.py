@@ -120,6 +120,20 @@ class Approval:
         self._resolve()
         return self._classes
 
+    def overview(self) -> dict[str, list[str] | str]:
+        """Every class that is meant to be approved, by its name: its methods, or why it cannot be used."""
+        faults: dict[str, list[str] | str] = {}
+        try:
+            self._resolve()
+        except ConfigurationError as error:
+            faults["the list of the runner"] = str(error)
+        for path in list(self._unresolved):
+            try:
+                _imported(path)
+            except ConfigurationError as error:
+                faults[path] = str(error)
+        return {name: self._callable(name) for name in self._classes} | faults
+
     def call(self, class_name: Approvable, method_name: str, parameters: Any) -> JobCall:
         """The checked call.
 
@@ -141,6 +155,9 @@ class Approval:
     def methods_of(self, class_name: str) -> list[str]:
         """The method names of an approved class that a job may call."""
         self._resolve()
+        return self._callable(class_name)
+
+    def _callable(self, class_name: str) -> list[str]:
         return sorted(name for name, found in self._methods[class_name].items() if isinstance(found, _Method))
 
     def _approved_class(self, class_name: Approvable) -> tuple[str, type]:

@@ -72,7 +72,7 @@ def _family(pid: int) -> list[psutil.Process]:
     pids = [pid]
     try:
         for member in pids:
-            pids += _children(member)
+            pids += children_of(member)
     except FileNotFoundError:  # a kernel without such files, another system, or the process itself is gone
         with contextlib.suppress(psutil.Error):
             leader = psutil.Process(pid)
@@ -85,8 +85,10 @@ def _family(pid: int) -> list[psutil.Process]:
     return family
 
 
-def _children(pid: int) -> list[int]:
-    """Linux keeps a list for each thread. To look at every process of the host, as is done without it, takes
+def children_of(pid: int) -> list[int]:
+    """The children of a process. Raises :class:`FileNotFoundError` where the system does not tell them so.
+
+    Linux keeps a list for each thread. To look at every process of the host, as is done without it, takes
     a hundred times as long."""
     found: list[int] = []
     for thread in os.listdir(f"/proc/{pid}/task"):

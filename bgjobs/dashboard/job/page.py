@@ -10,9 +10,11 @@ from sqlalchemy import Row
 
 from bgjobs.app_state import AppState
 from bgjobs.dashboard import formats
+from bgjobs.dashboard.facts import Fact
 from bgjobs.dashboard.formats import Badge, Moment
 from bgjobs.dashboard.job.queries import JobStory
 from bgjobs.dashboard.job.transcript import Transcript, size_of, tail
+from bgjobs.dashboard.progress.words import Progress, progress_of
 from bgjobs.models import CANCELLED, FAILED, PENDING, RUNNING
 from bgjobs.redaction import Redactor, escape_lines, shorten
 from bgjobs.runner.lost import describe_exit
@@ -21,24 +23,6 @@ from bgjobs.state_folder import StateFolder
 _VALUE_LENGTH = 64 * 1024
 _TRACEBACK_LENGTH = 64 * 1024
 _ERROR_LENGTH = 4 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A name and a value of the list beside the title."""
-
-    name: str
-    text: str = ""
-    moment: Moment | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a job says it is. ``percent`` is None where it does not say of how much."""
-
-    percent: int | None
-    words: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +86,7 @@ def job_page(story: JobStory, state: AppState, now: datetime) -> JobPage:
         can_cancel=job.status == PENDING or (running and job.cancel_requested_at is None),
         cancel_question=_cancel_question(job, state.settings.kill_grace),
         error="" if attempts and attempts[0].error == error else error,  # once is enough
-        progress=_progress(job, redactor, secrets),
+        progress=progress_of(job, redactor, secrets),
         facts=_facts(job, now),
         parameters=formats.pretty(job.parameters, redactor, _VALUE_LENGTH),
         result=_masked(formats.pretty(job.result, redactor, _VALUE_LENGTH), redactor, secrets),
@@ -123,17 +107,6 @@ def _cancel_question(job: Row[Any], kill_grace: float) -> str:
     if job.status == RUNNING:
         return f"Ask job #{job.id} to stop? It gets SIGTERM, then SIGKILL if it still runs after {kill_grace:g} s."
     return f"Cancel job #{job.id}? It will not start."
-
-
-def _progress(job: Row[Any], redactor: Redactor, secrets: set[str]) -> Progress | None:
-    done, total = formats.number(job.progress_done), formats.number(job.progress_total)
-    if done is None or job.status == PENDING:
-        return None
-    message = redactor.text(formats.line(job.progress_message), secrets)
-    if total is None or total <= 0:
-        return Progress(None, f"{done:,g}", message)
-    percent = round(100 * min(max(done / total, 0.0), 1.0))
-    return Progress(percent, f"{done:,g} of {total:,g}", message)
 
 
 def _facts(job: Row[Any], now: datetime) -> list[Fact]:
