@@ -50,7 +50,15 @@ _newest = (
 class RunningJobs:
     """The running jobs, those that run longest first, and the newest sample of each that has one."""
 
-    rows = list(connection.execute(select(*_COLUMNS).where(IS_RUNNING).order_by(jobs.c.id).limit(SHOWN)))
+    rows: Sequence[Row[Any]]
+    samples: Mapping[int, Row[Any]]
+    number: Count
+
+
+def running_jobs(connection: Connection) -> RunningJobs:
+    rows: list[Any] = list(
+        connection.execute(select(*_COLUMNS).where(IS_RUNNING).order_by(jobs.c.id).limit(SHOWN))
+    )
     shown = [row.id for row in rows]
     newest = connection.execute(
         select(samples).select_from(jobs).join(samples, samples.c.id == _newest).where(jobs.c.id.in_(shown))
