@@ -123,15 +123,18 @@ class Approval:
     def overview(self) -> dict[str, list[str] | str]:
         """Every class that is meant to be approved, by its name: its methods, or why it cannot be used."""
         faults: dict[str, list[str] | str] = {}
+        general = ""
         try:
             self._resolve()
         except ConfigurationError as error:
-            faults["the list of the runner"] = str(error)
+            general = str(error)
         for path in list(self._unresolved):
             try:
                 _imported(path)
             except ConfigurationError as error:
                 faults[path] = str(error)
+        if general and general not in faults.values():
+            faults["the list as a whole"] = general
         return {name: self._callable(name) for name in self._classes} | faults
 
     def call(self, class_name: Approvable, method_name: str, parameters: Any) -> JobCall:

@@ -87,11 +87,11 @@ def _row(job: Any, sample: Any, gauge: Gauge, redactor: Redactor, kill_grace: fl
 
 def _note(job: Any, judgement: str) -> str:
     if judgement == "gone":
-        return "is gone; the job is recovered by the supervisor"
+        return "is gone; the supervisor recovers the job"
     if judgement == "unknown":
         return f"on {formats.line(job.host)}"
     if job.backend != "local":
-        return "of the application itself"
+        return "is the application itself"
     if job.paused_at is not None:
         return "is held up"
     return "was asked to stop" if job.cancel_requested_at is not None else ""

@@ -38,8 +38,6 @@ def accepted(state: AppState, job_id: int, *, with_result: bool) -> Response:
     found = shown(state, Ticket(job_id, with_result), may_be_uncommitted=True)
     response = _answer(found, 202, brings_style=True)
     response.headers["Location"] = found.address
-    response.headers["Cache-Control"] = "no-store"
-    response.vary.update(("Accept", "HX-Request"))
     return response
 
 
@@ -51,8 +49,12 @@ def in_a_page(job: Any, with_result: bool) -> Shown:
 def _answer(found: Shown, status: int, *, brings_style: bool = False) -> Response:
     """A fragment for htmx, a small page for a browser, JSON for everybody else."""
     if wants_partial():
-        text = render_template("bgjobs/progress/_box.html", shown=found, brings_style=brings_style)
-        return make_response(text, status)
-    if request.accept_mimetypes.best_match(("application/json", "text/html")) == "text/html":
-        return make_response(render_template("bgjobs/progress/page.html", shown=found), status)
-    return make_response(jsonify(found.to_json()), status)
+        body: Response | str = render_template("bgjobs/progress/_box.html", shown=found, brings_style=brings_style)
+    elif request.accept_mimetypes.best_match(("application/json", "text/html")) == "text/html":
+        body = render_template("bgjobs/progress/page.html", shown=found)
+    else:
+        body = jsonify(found.to_json())
+    response = make_response(body, status)
+    response.headers["Cache-Control"] = "no-store"
+    response.vary.update(("Accept", "HX-Request"))
+    return response
