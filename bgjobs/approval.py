@@ -123,18 +123,15 @@ class Approval:
     def overview(self) -> dict[str, list[str] | str]:
         """Every class that is meant to be approved, by its name: its methods, or why it cannot be used."""
         faults: dict[str, list[str] | str] = {}
-        general = ""
         try:
-            self._resolve()
+            self._add_what_comes_later()
         except ConfigurationError as error:
-            general = str(error)
-        for path in list(self._unresolved):
+            faults["the list of the runner"] = str(error)
+        for path, methods in list(self._unresolved.items()):
             try:
-                _imported(path)
+                self._resolve_path(path, methods)
             except ConfigurationError as error:
                 faults[path] = str(error)
-        if general and general not in faults.values():
-            faults["the list as a whole"] = general
         return {name: self._callable(name) for name in self._classes} | faults
 
     def call(self, class_name: Approvable, method_name: str, parameters: Any) -> JobCall:
@@ -202,18 +199,25 @@ class Approval:
         }
 
     def _resolve(self) -> None:
-        # Several threads may look first at the same time: each does the whole work, and nothing is taken
-        # off a list before it is done.
+        self._add_what_comes_later()
+        for path, methods in list(self._unresolved.items()):
+            self._resolve_path(path, methods)
+
+    # Several threads may look first at the same time: each does the whole work, and nothing is taken off a list
+    # before it is done.
+
+    def _add_what_comes_later(self) -> None:
         for later in list(self._later):
             self.add(later())
             with contextlib.suppress(ValueError):
                 self._later.remove(later)
-        for path, methods in list(self._unresolved.items()):
-            job_class = _imported(path)
-            if not isinstance(job_class, type):
-                raise _no_class(path)
-            self._register(path, job_class, methods)
-            self._unresolved.pop(path, None)
+
+    def _resolve_path(self, path: str, methods: frozenset[str] | None) -> None:
+        job_class = _imported(path)
+        if not isinstance(job_class, type):
+            raise _no_class(path)
+        self._register(path, job_class, methods)
+        self._unresolved.pop(path, None)
 
 
 def public_name(job_class: type) -> str:

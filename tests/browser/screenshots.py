@@ -17,7 +17,7 @@ from steps import look, until
 WIDTHS = (1280, 768, 375, 320)
 CASES = ("run", "fail", "crash", "flaky", "long", "slow")
 VIEWS = {
-    "home": "/?job=6",
+    "home": "/",
     "logs": "/dashboard",
     "second-page": "/dashboard?page=2",
     "search": "/dashboard?q=retry",
@@ -27,6 +27,9 @@ VIEWS = {
     "job-lost": "/dashboard/jobs/3",
     "job-retried": "/dashboard/jobs/4",
     "job-gone": "/dashboard/jobs/999",
+    "processes": "/dashboard/processes",
+    "queues": "/dashboard/queues",
+    "health": "/dashboard/health",
 }
 
 

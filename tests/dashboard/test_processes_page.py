@@ -20,7 +20,7 @@ from bgjobs.dashboard import actions
 from bgjobs.dashboard.processes.queries import SHOWN, running_jobs
 from bgjobs.dashboard.processes.table import STEPS
 from bgjobs.dashboard.processes.usage import Gauge, Usage, identity_in, judgement_of
-from bgjobs.processes.identity import ProcessIdentity, own_identity
+from bgjobs.processes.identity import own_identity
 from bgjobs.samples import samples
 from bgjobs.supervisor.status import SupervisorStatus
 
@@ -40,7 +40,7 @@ def child() -> Iterator[int]:
 
 def run(site: Site, **values: Any) -> int:
     """A job that seems to run in this very process."""
-    job_id = site.dispatch("slow", {"seconds": 3, "password": "hush-hush"})
+    job_id = site.dispatch("run", {"to": "ada", "password": "hush-hush"})
     here = {"status": "running", "backend": "local", "attempt": 1, "started_at": datetime.now(UTC)}
     site.change(job_id, **{**here, **own_identity().columns(), **values})
     return job_id
@@ -162,9 +162,7 @@ def test_an_identity_that_somebody_edited_is_none(name: str, value: Any) -> None
         setattr(row, column, own)
     assert judgement_of(identity_in(row)) == "alive"
     setattr(row, name, value)
-    found = identity_in(row)
-    assert found is None or found.judge() != "alive" or isinstance(found, ProcessIdentity)
-    assert judgement_of(found) != "alive" or (name == "pid" and value == "12")
+    assert judgement_of(identity_in(row)) != "alive"
 
 
 def test_hostile_rows_are_text(site: Site) -> None:
@@ -189,8 +187,7 @@ def test_hostile_rows_are_text(site: Site) -> None:
 def test_many_running_jobs_are_shown_in_part_and_quickly(site: Site) -> None:
     """16 ms for the hundred (measured)."""
     run(site)
-    columns = [column.name for column in site.row(1)._mapping and running_columns()]
-    names = ", ".join(columns)
+    names = ", ".join(name for name in site.row(1)._mapping if name != "id")
     site.execute(
         f"INSERT INTO background_jobs ({names}) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
         f"WHERE i < 300) SELECT {names} FROM n, background_jobs"
@@ -200,12 +197,6 @@ def test_many_running_jobs_are_shown_in_part_and_quickly(site: Site) -> None:
     started = time.monotonic()
     site.get(PAGE)
     assert time.monotonic() - started < 1
-
-
-def running_columns() -> list[Any]:
-    from bgjobs.lookups import jobs
-
-    return [column for column in jobs.columns if column.name != "id"]
 
 
 def test_samples_are_looked_up_and_not_read(site: Site) -> None:
@@ -273,15 +264,15 @@ def test_too_late_or_never_there(site: Site) -> None:
 
 @pytest.mark.parametrize(("answer", "acts"), [({"cancel"}, True), ({"queues", "retry"}, False), ("read", False)])
 def test_the_right_to_cancel(make_site: Callable[..., Site], answer: Any, acts: bool) -> None:
-    site = make_site(BGJOBS_DASHBOARD_ACCESS=lambda request: answer)
-    job_id = run(site)
-    page = site.get(PAGE)
-    assert page.status_code == 200
-    assert [
-        it for it in parsed(page.text).one("main").all("form") if "cancel" in str(it.attributes["action"])
-    ] != [] or not acts
-    assert bool(parsed(page.text).one("main").all("form")) is acts
-    assert site.client().post(f"{PAGE}/{job_id}/cancel").status_code == 403  # without a token, in any case
+    allowed: list[Any] = ["all"]
+    site = make_site(BGJOBS_DASHBOARD_ACCESS=lambda request: allowed[0])
+    job_id, client = run(site), site.client()
+    token = parsed(client.get(PAGE).text).one("main").all("input", name="csrf_token")[0].attributes["value"]
+    allowed[0] = answer
+    assert bool(parsed(client.get(PAGE).text).one("main").all("form")) is acts
+    done = client.post(f"{PAGE}/{job_id}/cancel", data={"csrf_token": token})
+    assert done.status_code == (303 if acts else 403)
+    assert (site.row(job_id).cancel_requested_at is not None) is acts
 
 
 # -- the supervisor ----------------------------------------------------------------------------------
@@ -294,7 +285,7 @@ def test_the_supervisor_and_its_fork_server(site: Site, child: int) -> None:
         assert expected in words
     words = section(site, "fork-server-title")
     assert f"pid {child}" in words
-    assert words.endswith("Waiting processes 0")
+    assert words.endswith("Waiting processes0")
     text = site.get(PAGE).text
     assert "is slow" in text
     assert "secret" not in text

@@ -125,7 +125,9 @@ def shown_setting(name: str, value: Any) -> str:
 
 def shown_url(url: URL) -> str:
     """Only what is no secret in any database: no user, no password, no options."""
-    return formats.line(url.set(username=None, password=None, query={}).render_as_string())
+    return formats.line(
+        URL.create(url.drivername, host=url.host, port=url.port, database=url.database).render_as_string()
+    )
 
 
 def _of_url(text: str) -> str:

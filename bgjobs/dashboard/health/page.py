@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy.engine import URL
+
 from bgjobs.app_state import AppState
 from bgjobs.dashboard import formats
 from bgjobs.dashboard.facts import Fact
@@ -46,7 +48,7 @@ class HealthPage:
 
 def health_page(state: AppState, now: datetime, *, all_checks: bool = False) -> HealthPage:
     """Look at everything; what loads the application in a process of its own, only with ``all_checks``."""
-    findings = [_finding(check) for check in examine(state, quick=not all_checks)]
+    findings = [_finding(check, state.database_url) for check in examine(state, quick=not all_checks)]
     with state.store.database.reading() as connection:
         database, clock = facts.database_facts(state, connection), facts.clock_facts(connection, now)
     return HealthPage(
@@ -83,6 +85,8 @@ def _block(title: str, lines: Sequence[str]) -> Iterator[str]:
     yield from lines
 
 
-def _finding(check: Check) -> Finding:
-    detail = shorten(mask_urls(escape_lines(check.detail)), _DETAIL_LENGTH)
+def _finding(check: Check, database: URL) -> Finding:
+    # A password may stand among the options of an address, too.
+    detail = check.detail.replace(database.render_as_string(), facts.shown_url(database))
+    detail = shorten(mask_urls(escape_lines(detail)), _DETAIL_LENGTH)
     return Finding(check.check, check.ok, detail, "" if check.ok else check.remedy)

@@ -52,7 +52,7 @@ def _supervisor(status: SupervisorStatus, is_here: bool, now: datetime) -> tuple
         Fact("Start method", formats.line(status.start_method)),
         Fact("Backend", formats.line(status.backend)),
         Fact("Version", formats.line(status.version) or DASH),
-        Fact("Database", mask_urls(formats.line(status.database))),
+        Fact("Database", mask_urls(formats.line(status.database)).partition("?")[0]),
     )
 
 
