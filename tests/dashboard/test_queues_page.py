@@ -195,7 +195,6 @@ def test_times_that_somebody_wrote_there(site: Site) -> None:
 
 def test_counts_stop_and_more_queues_than_fit_are_said_so(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queries, "COUNTED", 3)
-    monkeypatch.setattr("bgjobs.dashboard.queues.table.COUNTED", 3)
     monkeypatch.setattr(queries, "SHOWN", 2)
     for queue in ("a", "a", "a", "a", "b", "c"):
         site.dispatch(queue=queue)
@@ -208,7 +207,7 @@ def test_every_question_is_a_look_up(site: Site) -> None:
     """No table is read, and no pending job is looked at but in the index of the queues."""
     site.dispatch(queue="mail")
     statement = str(
-        queries._waiting(datetime.now(UTC)).compile(
+        queries._waiting(datetime.now(UTC), 10).compile(
             dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}
         )
     )

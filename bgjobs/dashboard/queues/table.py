@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from bgjobs.dashboard import formats
-from bgjobs.dashboard.counts import COUNTED, Count, count_words
+from bgjobs.dashboard.counts import Count, count_words
 from bgjobs.dashboard.formats import Moment
 from bgjobs.dashboard.queues.queries import QueuesFound
 from bgjobs.exceptions import InvalidParameters
@@ -43,19 +43,22 @@ def queue_table(found: QueuesFound, now: datetime) -> QueueTable:
     running = () if found.has_more else found.running
     names = sorted({*waiting, *paused, *running}, key=str)
     return QueueTable(
-        [_row(name, waiting.get(name), paused.get(name), found.running.get(name, 0), now) for name in names],
+        [
+            _row(name, waiting.get(name), paused.get(name), found.running.get(name, 0), found.counted, now)
+            for name in names
+        ],
         found.has_more,
     )
 
 
-def _row(queue: Any, waiting: Any, paused: Any, running: int, now: datetime) -> QueueRow:
+def _row(queue: Any, waiting: Any, paused: Any, running: int, most: int, now: datetime) -> QueueRow:
     due, later = (waiting.due, waiting.later) if waiting else (0, 0)
-    pending = _capped(due + later)
+    pending = _capped(due + later, most)
     return QueueRow(
         shown=formats.line(queue),
         name=name_of(queue),
         pending=pending,
-        due=_capped(due),
+        due=_capped(due, most),
         running=running,
         oldest=formats.moment(waiting.oldest, now) if due else None,
         is_paused=paused is not None,
@@ -78,5 +81,5 @@ def pause_question(queue: str, pending: Count) -> str:
     return f"Pause the queue {queue}? Its {count_words(pending)} pending {jobs} will wait; what runs goes on."
 
 
-def _capped(number: int) -> Count:
-    return Count(min(number, COUNTED), number > COUNTED)
+def _capped(number: int, most: int) -> Count:
+    return Count(min(number, most), number > most)
