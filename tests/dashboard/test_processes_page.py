@@ -104,7 +104,7 @@ def test_without_a_sample_the_process_itself_is_looked_at(site: Site, child: int
     job_id = run(site)
     found = row_of(site, job_id)
     assert found["CPU"] == "–"  # a share takes two looks
-    assert found["Memory"].endswith("MiB")
+    assert found["Memory"].endswith("iB")
     assert int(found["Children"]) >= 1
 
 

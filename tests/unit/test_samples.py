@@ -207,7 +207,7 @@ def test_what_a_process_uses_is_the_sum_over_all_that_it_started():
 def test_without_the_kernels_lists_of_children_the_sum_is_the_same(monkeypatch):
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         expected = measure(own_identity()).children
-        monkeypatch.setattr(measuring, "_children", lambda pid: open("/nothing/there"))  # noqa: SIM115
+        monkeypatch.setattr(measuring, "children_of", lambda pid: open("/nothing/there"))  # noqa: SIM115
         assert measure(own_identity()).children == expected >= 1
         child.communicate(b"\n")
 
