@@ -6,12 +6,13 @@ It listens on 127.0.0.1 alone and answers nobody but a browser on this computer.
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import sys
 import webbrowser
 from pathlib import Path
 
-from flask import Flask, abort, redirect, render_template, request, url_for
+from flask import Flask, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_sqlalchemy import SQLAlchemy
 from werkzeug.serving import make_server
@@ -26,6 +27,7 @@ jobs = BackgroundJobs()
 
 def create_app() -> Flask:
     app = Flask(__name__)
+    app.config["SECRET_KEY"] = secrets.token_hex()  # another one at each start will do here
     app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:///demo.db"
     app.config["BGJOBS_LOG_DIR"] = str(Path(__file__).resolve().parent / "storage" / "logs")
     app.config["BGJOBS_DASHBOARD_ACCESS"] = from_this_computer
@@ -43,7 +45,7 @@ def refuse_strangers() -> None:
 
 
 def home() -> ResponseReturnValue:
-    return render_template("demo/home.html", job_id=request.args.get("job", type=int))
+    return render_template("demo/home.html", job_id=session.get("job_id"))
 
 
 def dispatch(case: str) -> ResponseReturnValue:
@@ -62,7 +64,8 @@ def dispatch(case: str) -> ResponseReturnValue:
             job = run_background_job(ExampleJob, "crash", max_retries=1, retry_delay=3)
         case _:
             abort(404)
-    return redirect(url_for("home", job=job.id), 303)
+    session["job_id"] = job.id  # not in the address: the page shows the progress of whatever stands here
+    return redirect(url_for("home"), 303)
 
 
 def listen(first_port: int = 5000) -> socket.socket:

@@ -127,6 +127,20 @@ class Approval:
         self._resolve()
         return self._classes
 
+    def overview(self) -> dict[str, list[str] | str]:
+        """Every class that is meant to be approved, by its name: its methods, or why it cannot be used."""
+        faults: dict[str, list[str] | str] = {}
+        try:
+            self._add_what_comes_later()
+        except ConfigurationError as error:
+            faults["the list of the runner"] = str(error)
+        for path, methods in list(self._unresolved.items()):
+            try:
+                self._resolve_path(path, methods)
+            except ConfigurationError as error:
+                faults[path] = str(error)
+        return {name: self._callable(name) for name in self._classes} | faults
+
     def call(self, class_name: Approvable, method_name: str, parameters: Any) -> JobCall:
         """The checked call.
 
@@ -149,6 +163,9 @@ class Approval:
     def methods_of(self, class_name: str) -> list[str]:
         """The method names of an approved class that a job may call."""
         self._resolve()
+        return self._callable(class_name)
+
+    def _callable(self, class_name: str) -> list[str]:
         return sorted(name for name, found in self._methods[class_name].items() if isinstance(found, _Method))
 
     def _checked(self, name: str, job_class: type, method_name: Any, parameters: Any) -> JobCall:
@@ -196,18 +213,25 @@ class Approval:
         return {name: _method_or_reason(job_class, name) for name in names}
 
     def _resolve(self) -> None:
-        # Several threads may look first at the same time: each does the whole work, and nothing is taken
-        # off a list before it is done.
+        self._add_what_comes_later()
+        for path, methods in list(self._unresolved.items()):
+            self._resolve_path(path, methods)
+
+    # Several threads may look first at the same time: each does the whole work, and nothing is taken off a list
+    # before it is done.
+
+    def _add_what_comes_later(self) -> None:
         for later in list(self._later):
             self.add(later())
             with contextlib.suppress(ValueError):
                 self._later.remove(later)
-        for path, methods in list(self._unresolved.items()):
-            job_class = _imported(path)
-            if not isinstance(job_class, type):
-                raise _no_class(path)
-            self._register(path, job_class, methods)
-            self._unresolved.pop(path, None)
+
+    def _resolve_path(self, path: str, methods: frozenset[str] | None) -> None:
+        job_class = _imported(path)
+        if not isinstance(job_class, type):
+            raise _no_class(path)
+        self._register(path, job_class, methods)
+        self._unresolved.pop(path, None)
 
 
 def public_name(job_class: type) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 
+from flask import Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bgjobs import lookups, pausing
 from bgjobs.app_state import AppState
+from bgjobs.dashboard.progress.views import accepted
 from bgjobs.exceptions import JobWaitTimeout
 from bgjobs.models import UNFINISHED, JobLog
 from bgjobs.transactional import tell
@@ -86,6 +88,15 @@ class JobHandle:
         pausing.resume(self._state.store, self.id, by="the application")
         tell(self._state.backend.wake)
         return self
+
+    def accepted(self, *, result: bool = False) -> Response:
+        """The answer 202 to the request that asked for this job, with the address of its progress in
+        ``Location``: a fragment for HTMX, a small page for a browser, JSON for everybody else.
+
+        The address is signed for this job. Whoever has it sees state and progress; with ``result=True``, the
+        result or the error, too. Raises :class:`~bgjobs.exceptions.ConfigurationError` without ``SECRET_KEY``.
+        """
+        return accepted(self._state, self.id, with_result=result)
 
     def logs(self) -> list[JobLog]:
         """The records of this job, the oldest first."""

@@ -173,6 +173,14 @@ class BackgroundJob(Base):
             "id",
             sqlite_where=text("status = 'running'"),
         ),
+        # Which queues have pending jobs, and how many each: a look-up a queue. The status comes first here, too.
+        Index(
+            "ix_background_jobs_queue",
+            "status",
+            "queue",
+            "scheduled_at",
+            sqlite_where=text("status = 'pending'"),
+        ),
         Index("ix_background_jobs_status", "status", "id"),
         Index("ix_background_jobs_class", "class_name", "method_name", "id"),
         Index("ix_background_jobs_retry_of", "retry_of", "id", sqlite_where=text("retry_of IS NOT NULL")),

@@ -18,6 +18,9 @@ resume a running job, "queues" to pause and resume a queue."""
 
 _SAME_RIGHT = {"resume": "pause"}  # whoever may do one of them may do the other
 
+# The files of ours are in the package, too; and the progress of one job has a ticket of its own.
+_FOR_EVERYBODY = ("static", "progress")
+
 # Any of these means that somebody else is at the other end, whatever address the socket has.
 _FORWARDING_HEADERS = (
     "Forwarded",
@@ -32,6 +35,11 @@ _FORWARDING_HEADERS = (
     "True-Client-IP",
     "CF-Connecting-IP",
 )
+
+
+def is_for_everybody() -> bool:
+    """Whether the request needs nobody's leave."""
+    return (request.endpoint or "").rpartition(".")[2] in _FOR_EVERYBODY
 
 
 def check_access() -> Response | None:
@@ -55,12 +63,16 @@ def check_access() -> Response | None:
 
 def check_may(action: str | None) -> None:
     """Raise :class:`Refused` where the request may not do that; None: what takes every right."""
-    if not (may(action) if action else allowed() == ACTIONS):
+    if not (may(action) if action else may_everything()):
         raise Refused(NOT_THAT if allowed() else READ_ONLY)
 
 
 def may(action: str) -> bool:
     return _SAME_RIGHT.get(action, action) in allowed()
+
+
+def may_everything() -> bool:
+    return allowed() == ACTIONS
 
 
 def allowed() -> Set[str]:

@@ -11,19 +11,23 @@ from typing import Any
 from flask import Blueprint, Response, current_app, request, url_for
 from flask.typing import ResponseReturnValue
 
-from bgjobs.dashboard.access import action_of_request, check_access, check_may, may
+from bgjobs.dashboard.access import action_of_request, check_access, check_may, is_for_everybody, may
 from bgjobs.dashboard.counts import count_words
 from bgjobs.dashboard.csrf import check_origin_and_token, csrf_token, keep_token, leave_us_to_ourselves
 from bgjobs.dashboard.glance import assets_version
-from bgjobs.dashboard.headers import add_headers, is_static
+from bgjobs.dashboard.headers import add_headers
+from bgjobs.dashboard.health import views as health
 from bgjobs.dashboard.job import views as job
 from bgjobs.dashboard.jobs import views as jobs
 from bgjobs.dashboard.logs import views as logs
 from bgjobs.dashboard.overview import views as overview
 from bgjobs.dashboard.problems import answer_errors
+from bgjobs.dashboard.processes import views as processes
+from bgjobs.dashboard.progress import views as progress
+from bgjobs.dashboard.queues import views as queues
 from bgjobs.locations import static_folder, templates_folder
 
-PAGES = (overview, jobs, logs, job)
+PAGES = (overview, jobs, logs, job, processes, queues, health, progress)
 SECTIONS = tuple(page.SECTION for page in PAGES if hasattr(page, "SECTION"))
 
 
@@ -49,7 +53,7 @@ def make_blueprint(url: str) -> Blueprint:
 
 def _guard() -> ResponseReturnValue | None:
     """Before everything else: may this request be here, and may it act? A new route is covered by itself."""
-    if is_static():
+    if is_for_everybody():
         return None
     response = check_access()
     if response is None and request.method not in ("GET", "HEAD", "OPTIONS"):

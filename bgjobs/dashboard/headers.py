@@ -38,5 +38,5 @@ def add_headers(response: Response) -> Response:
         response.vary.add(name)
     # A fragment must never come out of a cache in the place of its page.
     private = response.status_code == 200 and request.method == "GET" and not wants_partial()
-    response.headers["Cache-Control"] = "private, no-cache" if private else "no-store"
+    response.headers.setdefault("Cache-Control", "private, no-cache" if private else "no-store")
     return response

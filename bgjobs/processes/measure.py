@@ -86,8 +86,10 @@ def _family(pid: int) -> list[psutil.Process]:
 
 
 def children_of(pid: int) -> list[int]:
-    """The processes that this one started. Linux keeps a list for each thread. To look at every process of the
-    host, as is done without it, takes a hundred times as long."""
+    """The children of a process. Raises :class:`FileNotFoundError` where the system does not tell them so.
+
+    Linux keeps a list for each thread. To look at every process of the host, as is done without it, takes
+    a hundred times as long."""
     found: list[int] = []
     for thread in os.listdir(f"/proc/{pid}/task"):
         with (

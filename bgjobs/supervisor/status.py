@@ -29,6 +29,7 @@ class SupervisorStatus:
     warning: str | None = None
     app_error: str | None = None
     load_order: str = ""  # what app_error was met with
+    version: str = ""
 
     @property
     def identity(self) -> ProcessIdentity:

@@ -33,6 +33,7 @@ from bgjobs.supervisor.ledger import Ledger
 from bgjobs.supervisor.lock import FileLock
 from bgjobs.supervisor.retention import Caretaker
 from bgjobs.supervisor.status import SupervisorStatus
+from bgjobs.version import version
 
 # Seconds between looks at the database without a ring: a commit whose ring was lost waits no longer.
 LOOK_INTERVAL = 1.0
@@ -380,6 +381,7 @@ class Supervisor:
             warning=self._pool.warning,
             app_error=self._pool.app_error,
             load_order=self._config.load_order(),
+            version=version(),
         )
         if status != self._status:
             with contextlib.suppress(OSError):  # the disk is full; it is tried again the next time

@@ -70,6 +70,7 @@ def upgrade() -> None:
     for name, columns, status in (
         ("ix_background_jobs_due", ["status", "priority", "scheduled_at", "id"], "pending"),
         ("ix_background_jobs_running", ["id"], "running"),
+        ("ix_background_jobs_queue", ["status", "queue", "scheduled_at"], "pending"),
     ):
         where = sa.text(f"status = '{status}'")
         op.create_index(name, "background_jobs", columns, sqlite_where=where, postgresql_where=where)

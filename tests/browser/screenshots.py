@@ -17,7 +17,7 @@ from steps import look, until
 WIDTHS = (1280, 768, 375, 320)
 CASES = ("run", "fail", "crash", "flaky", "long", "slow", "run")
 VIEWS = {
-    "home": "/?job=6",
+    "home": "/",
     "overview": "/dashboard",
     "logs": "/dashboard/logs",
     "second-page": "/dashboard/logs?page=2",
@@ -32,6 +32,9 @@ VIEWS = {
     "job-retried": "/dashboard/jobs/4",
     "job-with-runs-before": "/dashboard/jobs/7",
     "job-gone": "/dashboard/jobs/999",
+    "processes": "/dashboard/processes",
+    "queues": "/dashboard/queues",
+    "health": "/dashboard/health",
 }
 
 

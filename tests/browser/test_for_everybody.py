@@ -17,6 +17,8 @@ from steps import WATCH_CHANGES, WATCH_SHIFTS, is_focused, look, rows
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
+from bgjobs.dashboard.progress.ticket import Ticket, token_of
+from bgjobs.pausing import pause_queue
 from bgjobs.processes.identity import own_identity
 
 SIZES = [(1280, 900), (768, 900), (375, 700), (320, 600)]
@@ -46,7 +48,9 @@ MARKED = """
 def full_site(site: LiveSite) -> LiveSite:
     """The states of all boxes: a notice, long texts, a running job with progress and output, a failed one."""
     run = {"status": "running", "started_at": datetime.now(UTC), "progress_done": 3, "progress_total": 9}
-    site.change(2, **run, progress_message=LONG, error_message=LONG)
+    site.change(2, **run, progress_message=LONG, error_message=LONG, backend="local", **own_identity().columns())
+    for queue in ("mail", LONG[:100].replace("_", ".")):
+        pause_queue(site.state.store, queue, by=LONG[:60])
     site.add_attempt(2, 1, outcome="lost", exit_status=-9, peak_rss=10**8, cpu_seconds=0.5, pid=123)
     site.add_attempt(
         2, 2, ended_at=None, outcome=None, exception_type=LONG, exception_message="m", traceback=f"{LONG}\n" * 40
@@ -84,6 +88,10 @@ def views(site: LiveSite) -> Iterator[tuple[str, str]]:
     yield "no such jobs", f"{site.url}/jobs?class={LONG}&q={LONG[:150]}"
     yield "job", f"{site.url}/jobs/2"
     yield "job after others", f"{site.url}/jobs/27"
+    yield "processes", f"{site.url}/processes"
+    yield "queues", f"{site.url}/queues"
+    yield "health", f"{site.url}/health"
+    yield "progress", f"{site.server.url}{progress_of(site)}"
     yield "gone", f"{site.url}/jobs/999"
 
 
@@ -93,6 +101,11 @@ def live_views(site: LiveSite, page: Page) -> Iterator[str]:
         page.goto(address)
         if page.locator("[data-poll]").count():
             yield name
+
+
+def progress_of(site: LiveSite) -> str:
+    site.app.config["SECRET_KEY"] = "a key"
+    return f"/dashboard/progress/{token_of(site.state, Ticket(2, with_result=True))}"
 
 
 def open_details(page: Page) -> None:
@@ -115,7 +128,14 @@ def test_axe_finds_nothing(
     for width, height in (SIZES[0], SIZES[2]):
         page.set_viewport_size({"width": width, "height": height})
         for name, address in views(full_site):
-            if width == SIZES[0][0] or name in ("overview", "jobs", "job", "job after others"):
+            if width == SIZES[0][0] or name in (
+                "overview",
+                "jobs",
+                "job",
+                "job after others",
+                "processes",
+                "queues",
+            ):
                 page.goto(address)
                 open_details(page)
                 assert violations(page) == [], (name, width)

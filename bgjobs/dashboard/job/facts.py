@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
 
 from bgjobs.dashboard import formats
-from bgjobs.dashboard.formats import Moment
+from bgjobs.dashboard.facts import Fact
 from bgjobs.limits import limits_of_row
 from bgjobs.models import PENDING, RUNNING
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A name, and its value: a text, a moment with the text after it, or the numbers of other jobs."""
-
-    name: str
-    text: str = ""
-    moment: Moment | None = None
-    jobs: Sequence[int] = ()
 
 
 def facts_of(job: Row[Any], retries: Sequence[int], now: datetime) -> list[Fact]:

@@ -11,26 +11,19 @@ from sqlalchemy import Row
 
 from bgjobs.app_state import AppState
 from bgjobs.dashboard import formats
+from bgjobs.dashboard.facts import Fact
 from bgjobs.dashboard.formats import Badge, Moment
 from bgjobs.dashboard.job.attempts import ERROR_LENGTH, Attempt, attempt_of
-from bgjobs.dashboard.job.facts import Fact, facts_of
+from bgjobs.dashboard.job.facts import facts_of
 from bgjobs.dashboard.job.queries import JobStory
 from bgjobs.dashboard.job.runs import Runs, runs_of
 from bgjobs.dashboard.job.usage import Usage, usage_of
 from bgjobs.dashboard.job.waterfall import Waterfall, waterfall_of
+from bgjobs.dashboard.progress.words import Progress, progress_of
 from bgjobs.models import CANCELLED, FAILED, PENDING, RUNNING, UNFINISHED
 from bgjobs.redaction import Redactor, shorten
 
 _VALUE_LENGTH = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a job says it is. ``percent`` is None where it does not say of how much."""
-
-    percent: int | None
-    words: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +83,7 @@ def job_page(
         can_cancel=job.status == PENDING or (running and job.cancel_requested_at is None),
         cancel_question=_cancel_question(job, state.settings.kill_grace),
         error="" if attempts and attempts[0].error == error else error,  # once is enough
-        progress=_progress(job, redactor, secrets),
+        progress=progress_of(job, redactor, secrets),
         waterfall=waterfall_of(job, story.attempts, now),
         usage=usage_of(job, samples, redactor, secrets),
         runs=runs_of(story.runs, now),
@@ -113,17 +106,6 @@ def _cancel_question(job: Row[Any], kill_grace: float) -> str:
 def _command(status: Any) -> str:
     """What one can do about it on the command line."""
     return "retry" if status in (FAILED, CANCELLED) else "cancel" if status in UNFINISHED else "show"
-
-
-def _progress(job: Row[Any], redactor: Redactor, secrets: set[str]) -> Progress | None:
-    done, total = formats.number(job.progress_done), formats.number(job.progress_total)
-    if done is None or job.status == PENDING:
-        return None
-    message = redactor.text(formats.line(job.progress_message), secrets)
-    if total is None or total <= 0:
-        return Progress(None, f"{done:,g}", message)
-    percent = round(100 * min(max(done / total, 0.0), 1.0))
-    return Progress(percent, f"{done:,g} of {total:,g}", message)
 
 
 def _log(row: Row[Any], redactor: Redactor, secrets: set[str], now: datetime) -> JobLogRow:

@@ -1,0 +1,1 @@
+"""The processes: who starts the jobs, and what each running one uses."""
