@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import g
 from pages import Element, parsed
 from sites import PARTIAL, Site, an_hour_ago
 from sqlalchemy.dialects import sqlite
@@ -70,8 +72,6 @@ def test_a_paused_queue_says_by_whom_and_since_when(site: Site) -> None:
 
 
 def test_pause_and_resume(make_site: Callable[..., Site]) -> None:
-    from flask import g
-
     def access(request: Any) -> str:
         g.bgjobs_user = "ada"
         return "all"
@@ -221,8 +221,6 @@ def test_every_question_is_a_look_up(site: Site) -> None:
 
 def test_a_great_many_pending_jobs_are_quickly_counted(site: Site) -> None:
     """15 ms for these (measured); the bound is far above that of a busy computer."""
-    import time
-
     site.dispatch()
     site.execute(
         "INSERT INTO background_jobs (class_name, method_name, status, queue, priority, retry_count, max_retries, "
