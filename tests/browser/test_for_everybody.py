@@ -21,6 +21,7 @@ from bgjobs.dashboard.progress.ticket import Ticket, token_of
 from bgjobs.pausing import pause_queue
 from bgjobs.processes.identity import own_identity
 
+OTHER_WHEN_SMALL = {"overview", "jobs", "job", "job after others", "processes", "queues"}
 SIZES = [(1280, 900), (768, 900), (375, 700), (320, 600)]
 LONG = "an_extremely_long_word_without_any_place_to_break_" * 8
 
