@@ -113,6 +113,12 @@ def retried_by_hand(job: NamedJob) -> LogEntry:
     return entry(INFO, job, "Background job put back to pending by hand")
 
 
+def removed(job: NamedJob, by: str | None) -> LogEntry:
+    return entry(
+        INFO, job, f"Background job {job.id} removed{f' by {by}' if by else ''}, with all that belongs to it"
+    )
+
+
 def released(job: NamedJob) -> LogEntry:
     return entry(INFO, job, "Put back to pending before the job was done; that uses no retry")
 

@@ -11,9 +11,10 @@ from bgjobs.app_state import app_state
 from bgjobs.cli.group import as_json, bgjobs_commands, refusals_in_one_line
 from bgjobs.cli.printing import print_json
 from bgjobs.redaction import escape_lines
+from bgjobs.removal import Removed
 from bgjobs.supervisor import control
 from bgjobs.supervisor.doctor import examine
-from bgjobs.supervisor.retention import Pruned, Pruner, retention_of
+from bgjobs.supervisor.retention import Pruner, retention_of
 
 
 @bgjobs_commands.command("supervise")
@@ -74,7 +75,7 @@ def upgrade_command() -> None:
 def prune_command(dry_run: bool, as_json: bool) -> None:
     """Remove ended jobs that are too old or too many, by the BGJOBS_RETENTION settings."""
     state = app_state()
-    retention, pruned = retention_of(state.settings), Pruned()
+    retention, pruned = retention_of(state.settings), Removed()
     walk = Pruner(state.store, state.folder, retention)
     while (some := walk.prune_some(dry_run=dry_run)) is not None:
         pruned += some

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select
 from bgjobs.dashboard.counts import Count, counted
 from bgjobs.lookups import jobs, logs
 from bgjobs.models import PENDING, RUNNING
+from bgjobs.removal import last_removal
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Pulse:
     running: Count
     oldest_log: int
     newest_log: int
+    last_removal: str  # a removal leaves no log
 
 
 def pulse(connection: Connection) -> Pulse:
@@ -27,4 +29,5 @@ def pulse(connection: Connection) -> Pulse:
         running=counted(connection, select(jobs.c.id).where(jobs.c.status == RUNNING)),
         oldest_log=connection.scalar(select(func.min(logs.c.id))) or 0,
         newest_log=connection.scalar(select(func.max(logs.c.id))) or 0,
+        last_removal=last_removal(connection),
     )

@@ -1,33 +1,22 @@
-"""Removes ended jobs that are too old or too many, a few at a time, with all that belongs to them.
-
-Never a job that waits or runs: the statement that deletes looks at the status itself. Attempts, logs and samples
-go by their foreign keys, the entries of the log search in the same transaction, the files of output after it.
-"""
+"""Removes ended jobs that are too old or too many, a few at a time, with all that belongs to them."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import time
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, desc, func, select, union_all
+from sqlalchemy import Connection, desc, select, union_all
 
-from bgjobs import log_search
-from bgjobs.lookups import attempts, jobs, logs, whole_number
+from bgjobs.lookups import jobs
 from bgjobs.models import ENDED, FAILED
-from bgjobs.samples import samples
+from bgjobs.removal import CHUNK, Removed, belongings, remove_chunk
 from bgjobs.settings import Settings
 from bgjobs.state_folder import StateFolder
 from bgjobs.store import Store
 
-# Jobs in one transaction, which keeps all others from writing meanwhile: some 50 ms (measured beside other work).
-CHUNK = 50
 _WALKED = 200
 # A walk through the old jobs begins so often, and takes so much of each second while nothing else is to be done.
 WALK_INTERVAL = 60.0
@@ -59,26 +48,6 @@ def retention_of(settings: Settings) -> Retention:
     return Retention(settings.retention_completed, settings.retention_failed, settings.retention_count)
 
 
-@dataclass(slots=True)
-class Pruned:
-    """What was removed, or would be. ``jobs`` by status."""
-
-    jobs: Counter[str] = field(default_factory=Counter)
-    logs: int = 0
-    attempts: int = 0
-    samples: int = 0
-    files: int = 0
-
-    def __iadd__(self, other: Pruned) -> Pruned:
-        for item in fields(self):
-            setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
-        return self
-
-    def to_json(self) -> dict[str, Any]:
-        found = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {**found, "jobs": {status: self.jobs[status] for status in ENDED}}
-
-
 class Pruner:
     """One walk over the ended jobs, the oldest first."""
 
@@ -92,22 +61,15 @@ class Pruner:
         self._walked = dict.fromkeys(ENDED, 0)  # by status, the id up to which the walk has come
         self._surplus: int | None = None  # the newest job that is one too many
 
-    def prune_some(self, *, dry_run: bool = False) -> Pruned | None:
+    def prune_some(self, *, dry_run: bool = False) -> Removed | None:
         """Remove up to a chunk of jobs, or only count them. None when the walk is over."""
         with self._store.database.reading() as connection:
             found = self._next(connection)
             if dry_run and found:
-                return _belongings(connection, found, self._folder)[0]
+                return belongings(connection, found, self._folder)[0]
         if not found:
-            return None if found is None else Pruned()
-        with self._store.database.writing() as connection:
-            pruned, files = _remove(connection, found, self._folder)
-        for (
-            file
-        ) in files:  # after the commit: a file without its job is found by nobody, a job without its file is
-            with contextlib.suppress(OSError):
-                os.unlink(file)
-        return pruned
+            return None if found is None else Removed()
+        return remove_chunk(self._store, self._folder, found)
 
     def _next(self, connection: Connection) -> list[int] | None:
         """The next jobs to remove; an empty list where the walk has come on without finding any."""
@@ -192,43 +154,3 @@ def _ended_before(row: Any, cutoff: datetime | None) -> bool:
     """A row whose times cannot be read is kept: nobody knows how old it is."""
     ended = row.completed_at or row.created_at
     return cutoff is not None and ended is not None and ended < cutoff
-
-
-def _remove(connection: Connection, job_ids: Sequence[int], folder: StateFolder) -> tuple[Pruned, list[str]]:
-    """Remove those of the jobs that have ended; what that was, and the files that are left of it."""
-    # Somebody may have pressed Retry since they were found.
-    still = list(connection.scalars(select(jobs.c.id).where(*_ended(job_ids)).with_for_update()))
-    pruned, files = _belongings(connection, still, folder)
-    of_logs = select(logs.c.id, logs.c.message).where(logs.c.background_job_id.in_(still))
-    log_search.remove(connection, connection.execute(of_logs).all())
-    connection.execute(delete(jobs).where(*_ended(still)))
-    return pruned, files
-
-
-def _belongings(connection: Connection, job_ids: Sequence[int], folder: StateFolder) -> tuple[Pruned, list[str]]:
-    """How many rows there are of these jobs, and which files."""
-
-    def count(table: Table) -> int:
-        found = select(func.count()).select_from(table).where(table.c.background_job_id.in_(job_ids))
-        return int(connection.scalar(found) or 0)
-
-    by_status = select(jobs.c.status, func.count()).where(*_ended(job_ids)).group_by(jobs.c.status)
-    of_attempts = select(attempts.c.background_job_id, attempts.c.number)
-    # Made of two numbers: never of the path that a row holds, which somebody may have edited.
-    files = [
-        folder.output_file(row.background_job_id, whole_number(row.number))
-        for row in connection.execute(of_attempts.where(attempts.c.background_job_id.in_(job_ids)))
-    ]
-    files = [file for file in files if os.path.lexists(file)]
-    pruned = Pruned(
-        jobs=Counter({str(status): int(number) for status, number in connection.execute(by_status)}),
-        logs=count(logs),
-        attempts=count(attempts),
-        samples=count(samples),
-        files=len(files),
-    )
-    return pruned, files
-
-
-def _ended(job_ids: Sequence[int]) -> tuple[Any, ...]:
-    return jobs.c.id.in_(job_ids), jobs.c.status.in_(ENDED)

@@ -14,11 +14,12 @@ from bgjobs.dashboard.logs.query import LogQuery
 from bgjobs.database import Database
 from bgjobs.models import ENDED, STATUSES
 from bgjobs.redaction import Redactor
+from bgjobs.removal import Removed
 from bgjobs.runner.outcome import Outcome
 from bgjobs.state_folder import StateFolder
 from bgjobs.store import NewJob, Store
 from bgjobs.supervisor import retention as retention_module
-from bgjobs.supervisor.retention import CHUNK, Caretaker, Pruned, Pruner, Retention
+from bgjobs.supervisor.retention import CHUNK, Caretaker, Pruner, Retention
 
 NOW = datetime(2030, 1, 31, 12, tzinfo=UTC)
 SEAT = {"host": "h", "boot_id": "b", "pid_namespace": "n", "pid": 4711, "process_started": "99"}
@@ -52,7 +53,7 @@ def a_job(store, status="completed", days_ago=0.0, took=0.0, method="run"):
 
 
 def prune(store, folder, dry_run=False, **settings):
-    walk, pruned = Pruner(store, folder, Retention(**settings), now=NOW), Pruned()
+    walk, pruned = Pruner(store, folder, Retention(**settings), now=NOW), Removed()
     while (some := walk.prune_some(dry_run=dry_run)) is not None:
         pruned += some
     return pruned
@@ -180,7 +181,7 @@ def test_a_job_that_was_put_back_in_the_last_moment_stays(store, folder, status,
         return ids
 
     monkeypatch.setattr(walk, "_next", and_then_somebody_presses_retry)
-    assert walk.prune_some() == Pruned()
+    assert walk.prune_some() == Removed()
     assert left(store) == [job_id]
     assert len(rows(store, lookups.logs)) > 3
 
