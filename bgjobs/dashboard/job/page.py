@@ -11,25 +11,15 @@ from sqlalchemy import Row
 from bgjobs.app_state import AppState
 from bgjobs.dashboard import formats
 from bgjobs.dashboard.formats import Badge, Moment
+from bgjobs.dashboard.job.attempts import ERROR_LENGTH, Attempt, attempt_of
+from bgjobs.dashboard.job.facts import Fact, facts_of
 from bgjobs.dashboard.job.queries import JobStory
-from bgjobs.dashboard.job.transcript import Transcript, size_of, tail
+from bgjobs.dashboard.job.transcript import size_of
 from bgjobs.models import CANCELLED, FAILED, PENDING, RUNNING
-from bgjobs.redaction import Redactor, escape_lines, shorten
-from bgjobs.runner.lost import describe_exit
+from bgjobs.redaction import Redactor, shorten
 from bgjobs.state_folder import StateFolder
 
 _VALUE_LENGTH = 64 * 1024
-_TRACEBACK_LENGTH = 64 * 1024
-_ERROR_LENGTH = 4 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A name and a value of the list beside the title."""
-
-    name: str
-    text: str = ""
-    moment: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +29,6 @@ class Progress:
     percent: int | None
     words: str
     message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    number: int
-    badge: Badge
-    is_running: bool
-    started: Moment | None
-    duration: str
-    usage: str
-    ending: str
-    error: str
-    traceback: str | None
-    output: Transcript | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +65,8 @@ def job_page(story: JobStory, state: AppState, now: datetime) -> JobPage:
     job, redactor = story.job, state.redactor
     secrets = redactor.secrets(job.parameters)
     running = job.status == RUNNING
-    attempts = [_attempt(row, state.folder, redactor, secrets, now) for row in story.attempts]
-    error = shorten(redactor.text(formats.line(job.error_message), secrets), _ERROR_LENGTH)
+    attempts = [attempt_of(row, state.folder, redactor, secrets, now) for row in story.attempts]
+    error = shorten(redactor.text(formats.line(job.error_message), secrets), ERROR_LENGTH)
     return JobPage(
         id=job.id,
         name=formats.short_name(job.class_name, job.method_name),
@@ -103,7 +79,7 @@ def job_page(story: JobStory, state: AppState, now: datetime) -> JobPage:
         cancel_question=_cancel_question(job, state.settings.kill_grace),
         error="" if attempts and attempts[0].error == error else error,  # once is enough
         progress=_progress(job, redactor, secrets),
-        facts=_facts(job, now),
+        facts=facts_of(job, now),
         parameters=formats.pretty(job.parameters, redactor, _VALUE_LENGTH),
         result=_masked(formats.pretty(job.result, redactor, _VALUE_LENGTH), redactor, secrets),
         attempts=attempts,
@@ -136,60 +112,6 @@ def _progress(job: Row[Any], redactor: Redactor, secrets: set[str]) -> Progress 
     return Progress(percent, f"{done:,g} of {total:,g}", message)
 
 
-def _facts(job: Row[Any], now: datetime) -> list[Fact]:
-    created, started = formats.moment(job.created_at, now), formats.moment(job.started_at, now)
-    finished, scheduled = formats.moment(job.completed_at, now), formats.moment(job.scheduled_at, now)
-    facts = [Fact("Created", moment=created)]
-    if job.status == PENDING:
-        facts.append(Fact("Due", moment=scheduled))
-    if started is not None:
-        facts += [Fact("Started", moment=started)]
-    if finished is not None:
-        facts += [Fact("Ended", moment=finished), Fact("Took", formats.between(job.started_at, job.completed_at))]
-    facts += [
-        Fact("Retries", formats.retries(job.retry_count, job.max_retries)),
-        Fact("Queue", formats.line(job.queue)),
-        Fact("Priority", formats.line(job.priority)),
-    ]
-    if job.timeout is not None:
-        facts.append(Fact("Timeout", formats.duration(job.timeout)))
-    if job.status == RUNNING:
-        facts.append(Fact("Process", f"{formats.line(job.pid)} on {formats.line(job.host)}"))
-    return facts
-
-
-def _attempt(row: Row[Any], folder: StateFolder, redactor: Redactor, secrets: set[str], now: datetime) -> Attempt:
-    number = row.number if isinstance(row.number, int) else 0
-    error = ": ".join(
-        text for text in (formats.line(row.exception_type), formats.line(row.exception_message)) if text
-    )
-    usage = [
-        f"pid {row.pid}" if isinstance(row.pid, int) else "",
-        f"{formats.size(row.peak_rss)} peak" if formats.number(row.peak_rss) else "",
-        f"{formats.duration(row.cpu_seconds)} CPU" if formats.number(row.cpu_seconds) else "",
-    ]
-    return Attempt(
-        number=number,
-        badge=formats.outcome_badge(row.outcome),
-        is_running=row.ended_at is None,
-        started=formats.moment(row.started_at, now),
-        duration=formats.between(row.started_at, row.ended_at),
-        usage=" · ".join(filter(None, usage)),
-        ending=_ending(row, error),
-        error=shorten(redactor.text(error, secrets), _ERROR_LENGTH),
-        traceback=_masked(_block(row.traceback), redactor, secrets),
-        output=tail(folder.output_file(row.background_job_id, number), redactor, secrets),
-    )
-
-
-def _ending(row: Row[Any], error: str) -> str:
-    """How the process ended, where that is worth a word and the error does not say it already."""
-    if row.ended_at is None or not isinstance(row.exit_status, int) or row.exit_status == 0:
-        return ""
-    words = describe_exit(row.exit_status)
-    return "" if words in error else f"{words[0].upper()}{words[1:]}."
-
-
 def _log(row: Row[Any], redactor: Redactor, secrets: set[str], now: datetime) -> JobLogRow:
     message = redactor.text(formats.line(row.message), secrets)
     return JobLogRow(
@@ -199,10 +121,6 @@ def _log(row: Row[Any], redactor: Redactor, secrets: set[str], now: datetime) ->
         is_data=formats.is_data(message),
         created=formats.moment(row.created_at, now),
     )
-
-
-def _block(text: Any) -> str | None:
-    return shorten(escape_lines(str(text)).strip("\n"), _TRACEBACK_LENGTH) if text else None
 
 
 def _masked(text: str | None, redactor: Redactor, secrets: set[str]) -> str | None:
