@@ -78,6 +78,7 @@ class NewJob:
     retry_delay: RetryDelay
     timeout: float | None
     limits: Limits | None = None
+    retry_of: int | None = None  # the job of which it is a retry with other parameters
 
 
 class Store:
@@ -149,6 +150,7 @@ class Changes:
             "created_at": now,
             "updated_at": now,
             "attempt": 0,
+            "retry_of": job.retry_of,
         }
         job_id = _INSERT_JOB.insert(self.connection, values)
         shown = {
@@ -267,7 +269,7 @@ class Changes:
             self._tell(wording.cancelled(_named(row)))
             return CANCELLED
         if row.status != RUNNING:
-            raise InvalidTransition(job_id, str(row.status), "cancelled")
+            raise InvalidTransition(job_id, str(row.status), "cancelled", ended_at=row.completed_at)
         self.connection.execute(
             update(jobs)
             .where(this_job, jobs.c.status == RUNNING, jobs.c.cancel_requested_at.is_(None))
@@ -289,6 +291,7 @@ class Changes:
                 completed_at=None,
                 cancel_requested_at=None,
                 cancel_requested_by=None,
+                kill_requested_at=None,
                 progress_done=None,
                 progress_total=None,
                 progress_message=None,
@@ -402,6 +405,7 @@ _INSERT_JOB = Prepared(
         "created_at",
         "updated_at",
         "attempt",
+        "retry_of",
     ),
 )
 _INSERT_LOG = Prepared(insert(logs), ("background_job_id", "type", "message", "created_at"))
