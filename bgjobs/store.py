@@ -251,11 +251,25 @@ class Changes:
 
     def cancel(self, job_id: int, *, by: str | None = None, now: datetime | None = None) -> str:
         """Cancel a pending job, or note that a running one is to stop; the status then."""
+        if self.cancel_pending(job_id, by=by, now=now):
+            return CANCELLED
+        row = job_row(self.connection, job_id)
+        if row.status != RUNNING:
+            raise InvalidTransition(job_id, str(row.status), "cancelled", ended_at=row.completed_at)
+        now = now or clock.now()
+        self.connection.execute(
+            update(jobs)
+            .where(jobs.c.id == job_id, jobs.c.status == RUNNING, jobs.c.cancel_requested_at.is_(None))
+            .values(cancel_requested_at=now, cancel_requested_by=who(by), updated_at=now)
+        )
+        return RUNNING
+
+    def cancel_pending(self, job_id: int, *, by: str | None = None, now: datetime | None = None) -> bool:
+        """Cancel a pending job. False, and nothing is changed, for one that is not pending any more."""
         now, by = now or clock.now(), who(by)
-        this_job = jobs.c.id == possible_id(job_id)
         stopped = self.connection.execute(
             update(jobs)
-            .where(this_job, jobs.c.status == PENDING)
+            .where(jobs.c.id == possible_id(job_id), jobs.c.status == PENDING)
             .values(
                 status=CANCELLED,
                 completed_at=_not_before(jobs.c.started_at, literal(now, _TIME)),
@@ -264,18 +278,10 @@ class Changes:
                 cancel_requested_by=by,
             )
         )
-        row = job_row(self.connection, job_id)
-        if stopped.rowcount == 1:
-            self._tell(wording.cancelled(_named(row)))
-            return CANCELLED
-        if row.status != RUNNING:
-            raise InvalidTransition(job_id, str(row.status), "cancelled", ended_at=row.completed_at)
-        self.connection.execute(
-            update(jobs)
-            .where(this_job, jobs.c.status == RUNNING, jobs.c.cancel_requested_at.is_(None))
-            .values(cancel_requested_at=now, cancel_requested_by=by, updated_at=now)
-        )
-        return RUNNING
+        if stopped.rowcount != 1:
+            return False
+        self._tell(wording.cancelled(_named(job_row(self.connection, job_id))))
+        return True
 
     def retry(self, job_id: int, *, now: datetime | None = None) -> None:
         """Put a failed or cancelled job back to pending with a fresh count of retries."""

@@ -16,7 +16,8 @@ ACTIONS = frozenset({"retry", "edit", "cancel", "kill", "pause", "delete", "queu
 """What an access function can allow one by one. "edit" is to retry with other parameters, "pause" to pause and
 resume a running job, "queues" to pause and resume a queue."""
 
-_SAME_RIGHT = {"resume": "pause"}  # whoever may do one of them may do the other
+# Whoever may do one of them may do the other: an undo cancels what waits again.
+_SAME_RIGHT = {"resume": "pause", "undo": "cancel"}
 
 # Any of these means that somebody else is at the other end, whatever address the socket has.
 _FORWARDING_HEADERS = (

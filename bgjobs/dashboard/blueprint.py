@@ -14,14 +14,16 @@ from flask.typing import ResponseReturnValue
 from bgjobs.dashboard.access import action_of_request, check_access, check_may, may
 from bgjobs.dashboard.counts import count_words
 from bgjobs.dashboard.csrf import check_origin_and_token, csrf_token, keep_token, leave_us_to_ourselves
+from bgjobs.dashboard.edit import views as edit
 from bgjobs.dashboard.glance import assets_version
 from bgjobs.dashboard.headers import add_headers, is_static
 from bgjobs.dashboard.job import views as job
 from bgjobs.dashboard.logs import views as logs
 from bgjobs.dashboard.problems import answer_errors
+from bgjobs.dashboard.said import forget, last_said
 from bgjobs.locations import static_folder, templates_folder
 
-PAGES = (logs, job)
+PAGES = (logs, job, edit)
 SECTIONS = tuple(page.SECTION for page in PAGES if hasattr(page, "SECTION"))
 
 
@@ -58,6 +60,7 @@ def _guard() -> ResponseReturnValue | None:
 
 def _finish(response: Response) -> Response:
     keep_token(response)
+    forget(response)
     return add_headers(response)
 
 
@@ -67,6 +70,7 @@ def _names_for_templates() -> dict[str, Any]:
         "asset": _address_of_asset,
         "count": count_words,
         "csrf_token": csrf_token,
+        "last_said": last_said,
         "here": f".{(request.endpoint or '').rpartition('.')[2]}",
         "may": may,
         "sections": SECTIONS,

@@ -157,6 +157,10 @@
     if (isSidePoll(ctx.sourceElement)) return;
     const rows = [...document.querySelectorAll("#logs tbody tr")];
     const focused = live()?.contains(document.activeElement) ? document.activeElement : null;
+    if (!isPoll(ctx.sourceElement)) { // an answer to a button; what was said and opened before is over
+      if (ctx.response?.status < 400) $("#answer")?.replaceChildren();
+      closeMenu();
+    }
     before = {
       top: Number($("#logs")?.dataset.top ?? 0),
       state: $("[data-state]")?.dataset.state,
@@ -176,7 +180,6 @@
     if (isPoll(ctx.sourceElement)) {
       markArrivals(before.top);
     } else {
-      if (ctx.response?.status < 400) $("#answer")?.replaceChildren();
       showTop();
       announce($("[data-summary]")?.textContent, true);
     }
@@ -271,6 +274,17 @@
     dialog.returnValue = "";
     dialog.addEventListener("close", () => (dialog.returnValue === "yes" ? issueRequest() : dropRequest()), { once: true });
     dialog.showModal();
+  });
+
+  // ---- menus: closed by Escape, and by a click beside them ----
+
+  const openMenu = () => $("[data-menu][open]");
+  const closeMenu = () => openMenu()?.removeAttribute("open");
+  document.addEventListener("click", ({ target }) => { if (!openMenu()?.contains(target) && !$("dialog[open]")) closeMenu(); });
+  document.addEventListener("keydown", ({ key }) => {
+    if (key !== "Escape" || !openMenu() || $("dialog[open]")) return;
+    openMenu().querySelector("summary").focus();
+    closeMenu();
   });
 
   // ---- the switches at the top ----

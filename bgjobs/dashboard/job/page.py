@@ -15,7 +15,7 @@ from bgjobs.dashboard.job.attempts import ERROR_LENGTH, Attempt, attempt_of
 from bgjobs.dashboard.job.facts import Fact, facts_of
 from bgjobs.dashboard.job.queries import JobStory
 from bgjobs.dashboard.job.transcript import size_of
-from bgjobs.models import CANCELLED, FAILED, PENDING, RUNNING
+from bgjobs.models import PENDING, RUNNING
 from bgjobs.redaction import Redactor, shorten
 from bgjobs.state_folder import StateFolder
 
@@ -48,9 +48,8 @@ class JobPage:
     badge: Badge
     started_iso: str | None  # while it runs: bgjobs.js counts on from here
     is_stopping: bool
-    can_retry: bool
-    can_cancel: bool
-    cancel_question: str
+    is_being_killed: bool
+    is_paused: bool
     error: str
     progress: Progress | None
     facts: list[Fact]
@@ -74,9 +73,8 @@ def job_page(story: JobStory, state: AppState, now: datetime) -> JobPage:
         badge=formats.job_badge(job.status, retry_count=job.retry_count, scheduled_at=job.scheduled_at, now=now),
         started_iso=_iso(job.started_at) if running else None,
         is_stopping=running and job.cancel_requested_at is not None,
-        can_retry=job.status in (FAILED, CANCELLED),
-        can_cancel=job.status == PENDING or (running and job.cancel_requested_at is None),
-        cancel_question=_cancel_question(job, state.settings.kill_grace),
+        is_being_killed=running and job.kill_requested_at is not None,
+        is_paused=running and job.paused_at is not None,
         error="" if attempts and attempts[0].error == error else error,  # once is enough
         progress=_progress(job, redactor, secrets),
         facts=facts_of(job, now),
@@ -93,12 +91,6 @@ def newest_output(story: JobStory, folder: StateFolder) -> int:
     if not story.attempts or not isinstance(story.attempts[0].number, int):
         return 0
     return size_of(folder.output_file(story.job.id, story.attempts[0].number))
-
-
-def _cancel_question(job: Row[Any], kill_grace: float) -> str:
-    if job.status == RUNNING:
-        return f"Ask job #{job.id} to stop? It gets SIGTERM, then SIGKILL if it still runs after {kill_grace:g} s."
-    return f"Cancel job #{job.id}? It will not start."
 
 
 def _progress(job: Row[Any], redactor: Redactor, secrets: set[str]) -> Progress | None:

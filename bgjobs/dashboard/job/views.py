@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, redirect, url_for
+from flask import Blueprint, Response, make_response, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from bgjobs.app_state import app_state
 from bgjobs.dashboard import actions, htmx
-from bgjobs.dashboard.access import who
-from bgjobs.dashboard.addresses import number_of_job, whole_number
+from bgjobs.dashboard.access import may, who
+from bgjobs.dashboard.addresses import address_of_list, number_of_job, whole_number
 from bgjobs.dashboard.csrf import csrf_token
 from bgjobs.dashboard.glance import glance
 from bgjobs.dashboard.job import queries
+from bgjobs.dashboard.job.offers import offers
 from bgjobs.dashboard.job.page import job_page, newest_output
 from bgjobs.dashboard.job.transcript import whole
+from bgjobs.dashboard.job.waiting import waiting
 from bgjobs.dashboard.problems import POST_ONLY, answer
+from bgjobs.dashboard.said import about, go_to
 from bgjobs.lookups import job_row
+from bgjobs.models import PENDING
+
+_WORDS_KEEP_FOR = 15  # seconds; what follows the clock in "in 3 minutes" is that old at the most
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -31,10 +37,20 @@ def show_job(job_id: str) -> ResponseReturnValue:
     seen = glance()
     with seen.reading() as connection:
         story = queries.job_story(connection, number_of_job(job_id))
-    tag = seen.tag(story.version, newest_output(story, seen.state.folder), csrf_token())
+    waits = story.job.status == PENDING
+    # What it waits for changes with other jobs and with the time.
+    waited = (seen.pulse.newest_log, int(seen.now.timestamp()) // _WORDS_KEEP_FOR) if waits else ()
+    tag = seen.tag(story.version, newest_output(story, seen.state.folder), waited, csrf_token())
     if htmx.is_shown_already(tag):
         return htmx.not_modified(tag)
-    return htmx.page_or_partial("job", tag, job=job_page(story, seen.state, seen.now), health=seen.health)
+    return htmx.page_or_partial(
+        "job",
+        tag,
+        job=job_page(story, seen.state, seen.now),
+        offers=[item for item in offers(story.job, seen.state.settings.kill_grace) if may(item.name)],
+        waiting=waiting(seen.state, story.job.id, seen.now) if waits else None,
+        health=seen.health,
+    )
 
 
 def show_output(job_id: str, number: str) -> ResponseReturnValue:
@@ -47,8 +63,9 @@ def show_output(job_id: str, number: str) -> ResponseReturnValue:
 
 
 def act_on_job(job_id: str, action: str) -> ResponseReturnValue:
-    actions.ON_A_JOB[action](app_state(), number_of_job(job_id), who())
-    return _show_again(job_id)
+    number = number_of_job(job_id)
+    actions.ON_A_JOB[action](app_state(), number, who())
+    return _show_again(action, number)
 
 
 def say_post_only(job_id: str, action: str) -> ResponseReturnValue:
@@ -57,6 +74,14 @@ def say_post_only(job_id: str, action: str) -> ResponseReturnValue:
     return response
 
 
-def _show_again(job_id: str) -> ResponseReturnValue:
-    """The job after a button was pressed: a form goes to its page, htmx gets the new state at once."""
-    return show_job(job_id) if htmx.wants_partial() else redirect(url_for(".job", job_id=job_id), 303)
+def _show_again(action: str, number: int) -> ResponseReturnValue:
+    """The job after a button was pressed, and what there is to say of it: a form goes to its page, htmx gets the
+    new state at once. After a removal there is only the list to go to."""
+    said = about(action, number)
+    if action == "delete":
+        return go_to(url_for(address_of_list()), said)
+    if not htmx.wants_partial():
+        return go_to(url_for(".job", job_id=number), said)
+    page = make_response(show_job(str(number)))
+    page.set_data(page.get_data(as_text=True) + render_template("bgjobs/job/_answer.html", said=said))
+    return page
