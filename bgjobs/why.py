@@ -135,10 +135,10 @@ def _supervisor(state: AppState, supervisor: SupervisorStatus | None) -> Reason:
         return Reason(condition, False, words, "Let a supervisor do it: set BGJOBS_BACKEND to local.")
     last_words = _last_words(state)
     if not state.settings.autostart:
-        words = f"None is running, and BGJOBS_AUTOSTART is off, so none starts by itself.{last_words}"
+        words = f"No supervisor is running, and BGJOBS_AUTOSTART is off, so none starts by itself.{last_words}"
         return Reason(condition, False, words, "Start one: flask bgjobs supervise")
-    words = f"None is running; one starts with the next job, or when somebody looks at the dashboard.{last_words}"
-    return Reason(condition, False, words, "If none stays, ask why: flask bgjobs doctor")
+    words = "No supervisor is running; one starts with the next job, or when somebody looks at the dashboard."
+    return Reason(condition, False, words + last_words, "If none stays, ask why: flask bgjobs doctor")
 
 
 def _application(supervisor: SupervisorStatus | None) -> Reason:
