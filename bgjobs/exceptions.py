@@ -5,7 +5,7 @@ The values an error speaks of are its attributes; nobody has to parse a message.
 
 from __future__ import annotations
 
-from datetime import datetime
+import datetime
 
 
 class JobRunnerException(Exception):
@@ -93,7 +93,9 @@ class JobNotFound(JobRunnerException):
 class InvalidTransition(JobRunnerException):
     """The job is not in a state from which this can be done."""
 
-    def __init__(self, job_id: int, status: str, action: str, *, ended_at: datetime | None = None) -> None:
+    def __init__(
+        self, job_id: int, status: str, action: str, *, ended_at: datetime.datetime | None = None
+    ) -> None:
         super().__init__(
             f"Job {job_id} is {status}, so it cannot be {action}; nothing was changed. Look at its page."
         )

@@ -18,6 +18,8 @@ from bgjobs.models import ENDED
 from bgjobs.options import Options, new_job
 from bgjobs.store import NewJob
 
+_LOOKED_AT = 1000
+
 
 class RetriedMeanwhile(Exception):
     """Since the form was made, somebody made another retry of the job, with other parameters."""
@@ -75,7 +77,13 @@ def _new_job(state: AppState, row: Row[Any], call: JobCall) -> NewJob:
 
 
 def _retry_since(connection: Connection, row: Row[Any], newest: int) -> Any:
-    """By the index of the class: the jobs of the same method that were made since, of which there are few."""
+    """By the index of the class: among the newest jobs of the same method, where a second click finds what the
+    first one made."""
     same = (jobs.c.class_name == row.class_name, jobs.c.method_name == row.method_name)
-    made = select(jobs.c.id, jobs.c.parameters).where(*same, jobs.c.id > newest, jobs.c.retry_of == row.id)
-    return connection.execute(made.order_by(jobs.c.id).limit(1)).first()
+    since = (
+        select(jobs.c.id).where(*same, jobs.c.id > newest).order_by(jobs.c.id.desc()).limit(_LOOKED_AT).subquery()
+    )
+    made = (
+        select(jobs.c.id, jobs.c.parameters).join(since, since.c.id == jobs.c.id).where(jobs.c.retry_of == row.id)
+    )
+    return connection.execute(made.order_by(jobs.c.id.desc()).limit(1)).first()
