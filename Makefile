@@ -33,7 +33,7 @@ lint: $(STAMP)
 # Beside other job systems, in an environment of its own; make bench QUICK=1 takes two minutes.
 bench: $(STAMP)
 	$(PYTHON) -m bench $(if $(QUICK),--quick)
-	$(BIN)/python bench/search.py
+	$(BIN)/python -m bench.dashboard
 
 # Each fault again and again; the table goes into docs/reliability.md. What follows are tests that the normal run has
 # with smaller numbers.

@@ -1,1 +1,1 @@
-"""Benchmarks: ``make bench`` (see ``__main__.py``), and ``python bench/search.py`` for the log table."""
+"""Benchmarks: ``make bench`` (see ``__main__.py``), and ``python -m bench.dashboard`` for the pages."""

@@ -4,8 +4,8 @@ In each round the limits are measured and then every system once, so what slows 
 them; the tables give medians over the rounds, and ratios within a round. Takes about a quarter of an hour,
 with ``--quick`` two minutes (fewer jobs, one round). ``--only bgjobs,huey`` measures these alone.
 
-Writes ``bench/results/results.json``, ``bench/results/results.md`` and ``bench/results/throughput.svg``, and
-the tables into ``docs/performance.md``; with ``--quick`` or ``--only`` all of it into a temporary folder.
+Writes the tables into ``docs/performance.md``, the plot into ``docs/throughput.svg`` and all figures into
+``bench/results.json``; with ``--quick`` or ``--only`` all of it into a temporary folder.
 Packages are installed into ``.venv-bench``. Redis and PostgreSQL are used where they answer on this host
 (``BENCH_REDIS``, ``BENCH_POSTGRES`` name others); what is stored there is removed again.
 """
@@ -31,8 +31,9 @@ from bench.systems import PACKAGES, SYSTEMS
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv-bench"
 PYTHON = VENV / "bin" / "python"
-RESULTS = ROOT / "bench" / "results"
+FIGURES = ROOT / "bench" / "results.json"
 MANUAL = ROOT / "docs" / "performance.md"
+PLOT = ROOT / "docs" / "throughput.svg"
 
 FULL: dict[str, Any] = {
     "rounds": 3,
@@ -60,12 +61,13 @@ def main() -> int:
     systems = [name for name in SYSTEMS if not chosen.only or name in chosen.only.split(",")]
     install()
     results = run(QUICK if chosen.quick else FULL, systems)
-    folder = Path(tempfile.mkdtemp(prefix="bgjobs-results-")) if chosen.quick or chosen.only else RESULTS
-    write(results, folder)
-    if folder == RESULTS:
+    if chosen.quick or chosen.only:
+        folder = Path(tempfile.mkdtemp(prefix="bgjobs-results-"))
+        write(results, folder / "results.json", folder / "throughput.svg")
+    else:
+        write(results, FIGURES, PLOT)
         insert_into(MANUAL, markdown(results))
     print(markdown(results))
-    say(f"written to {folder}")
     return 0
 
 
@@ -125,11 +127,10 @@ def install() -> None:
     stamp.touch()
 
 
-def write(results: dict[str, Any], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    (folder / "results.md").write_text(markdown(results))
-    (folder / "throughput.svg").write_text(throughput_plot(results))
+def write(results: dict[str, Any], figures: Path, plot: Path) -> None:
+    figures.write_text(json.dumps(results, indent=1) + "\n")
+    plot.write_text(throughput_plot(results))
+    say(f"written to {figures} and {plot}")
 
 
 def say(what: str) -> None:

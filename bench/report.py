@@ -1,4 +1,4 @@
-"""The tables, from the figures: pure, so they can be made again from ``results.json``.
+"""The tables, from the figures: pure, so they can be made again from ``bench/results.json``.
 
 ``python -m bench.report RESULTS.json`` prints them.
 """

@@ -88,6 +88,7 @@ class Approval:
         self._classes: dict[str, type] = {}
         # By class and method name: the method, or the reason why it may not run.
         self._methods: dict[str, dict[str, _Method | str]] = {}
+        self._internal: dict[str, type] = {}
         self._unresolved: dict[str, frozenset[str] | None] = {}
         self._later: list[Callable[[], Approved]] = []
 
@@ -114,6 +115,12 @@ class Approval:
             else:
                 raise _no_class(repr(item))
 
+    def add_internal(self, job_class: type) -> None:
+        """Let rows name a class of our own, that nobody can dispatch by its name: :meth:`call` refuses it."""
+        name = public_name(job_class)
+        self._internal[name] = job_class
+        self._methods[name] = self._methods_by_name(job_class, _own_names(job_class))
+
     @property
     def classes(self) -> Mapping[str, type]:
         """Every approved class by its public name. Raises :class:`ConfigurationError` for a path that
@@ -128,21 +135,26 @@ class Approval:
         (positional arguments) or None. Raises :class:`ClassNotApproved`, :class:`MethodNotApproved` or
         :class:`InvalidParameters`.
         """
-        call = self.call_of_row(class_name, method_name, {} if parameters is None else parameters)
+        name, job_class = self._approved_class(class_name)
+        call = self._checked(name, job_class, method_name, {} if parameters is None else parameters)
         call.check_binding()
         return call
 
     def call_of_row(self, class_name: Any, method_name: Any, parameters: Any) -> JobCall:
         """The call that a row stands for. Everything is checked but whether the parameters fit, which the
         call itself will tell. Raises as :meth:`call` does."""
-        name, job_class = self._approved_class(class_name)
-        method = self._approved_method(name, method_name)
-        return JobCall(name, method_name, checked_parameters(parameters), job_class, method)
+        internal = self._internal.get(class_name) if type(class_name) is str else None
+        name, job_class = (class_name, internal) if internal else self._approved_class(class_name)
+        return self._checked(name, job_class, method_name, parameters)
 
     def methods_of(self, class_name: str) -> list[str]:
         """The method names of an approved class that a job may call."""
         self._resolve()
         return sorted(name for name, found in self._methods[class_name].items() if isinstance(found, _Method))
+
+    def _checked(self, name: str, job_class: type, method_name: Any, parameters: Any) -> JobCall:
+        method = self._approved_method(name, method_name)
+        return JobCall(name, method_name, checked_parameters(parameters), job_class, method)
 
     def _approved_class(self, class_name: Approvable) -> tuple[str, type]:
         if isinstance(class_name, type):
@@ -171,16 +183,18 @@ class Approval:
         return found
 
     def _register(self, name: str, job_class: type, methods: frozenset[str] | None) -> None:
-        own = {key for key in vars(job_class) if _METHOD_NAME.fullmatch(key)}
+        own = _own_names(job_class)
         missing = (methods or frozenset()) - own
         if missing:
             raise ConfigurationError(
                 f"{name} defines no public method {', '.join(sorted(missing))}. Approve methods it defines itself."
             )
         self._classes[name] = job_class
-        self._methods[name] = {
-            key: _method_or_reason(job_class, key) for key in (own if methods is None else methods)
-        }
+        self._methods[name] = self._methods_by_name(job_class, own if methods is None else methods)
+
+    @staticmethod
+    def _methods_by_name(job_class: type, names: Iterable[str]) -> dict[str, _Method | str]:
+        return {name: _method_or_reason(job_class, name) for name in names}
 
     def _resolve(self) -> None:
         # Several threads may look first at the same time: each does the whole work, and nothing is taken
@@ -207,6 +221,10 @@ def public_name(job_class: type) -> str:
     if module == "__main__":
         module = _name_of_main_module()
     return f"{module}.{job_class.__qualname__}"
+
+
+def _own_names(job_class: type) -> set[str]:
+    return {key for key in vars(job_class) if _METHOD_NAME.fullmatch(key)}
 
 
 def _method_or_reason(job_class: type, method_name: str) -> _Method | str:

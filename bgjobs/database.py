@@ -27,9 +27,10 @@ from bgjobs.locations import migrations_folder
 SCHEMA_REVISION = "0001"
 """The newest revision in ``migrations/versions``; a test holds the two together."""
 
-# Seconds to wait for another writer. A request must not hang; the supervisor has nothing better to do.
+# Seconds to wait for another writer. A request must not hang; the supervisor has timeouts to keep meanwhile, so it
+# tries again and again.
 PATIENCE_OF_CALLER = 5.0
-PATIENCE_OF_SUPERVISOR = 30.0
+PATIENCE_OF_SUPERVISOR = 1.0
 
 # Seconds between two tries to get the write lock.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.0002, 0.004
@@ -59,6 +60,7 @@ class Database:
         self._pooled = pooled
         self._engine: Engine | None = None
         self._lock = threading.Lock()
+        self._turn = threading.Lock()
         self._migrated = False
         _open_databases.add(self)
 
@@ -70,7 +72,7 @@ class Database:
         writer fails at once with SQLITE_BUSY_SNAPSHOT, however long the timeout is.
         Raises :class:`BackendUnavailable` when the database does not answer.
         """
-        with self._transaction({"bgjobs_begin": "IMMEDIATE"}) as connection:
+        with self._in_turn(), self._transaction({"bgjobs_begin": "IMMEDIATE"}) as connection:
             yield connection
 
     @contextmanager
@@ -145,6 +147,23 @@ class Database:
             self._engine.dispose()
 
     @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """On SQLite one thread of this process writes after the other. Who waits for the lock of the file has to
+        try again and again, and wins by chance: of eight that try, some lose for a tenth of a second."""
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._turn.acquire(timeout=self.patience):
+            raise BackendUnavailable(
+                f"The database {self.url.render_as_string()} did not do as asked: another thread of this process "
+                f"has been writing for {self.patience:g} s. Nothing was changed. Look what it waits for."
+            )
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    @contextmanager
     def _transaction(self, options: dict[str, Any]) -> Iterator[Connection]:
         try:
             with answering(self.url):
@@ -185,7 +204,9 @@ class Database:
         pool: dict[str, Any] = {"pool_timeout": self.patience} if self._pooled else {"poolclass": NullPool}
         pool["pool_reset_on_return"] = None
         if not self.is_sqlite:
-            return create_engine(self.url, **pool)
+            # MariaDB's own default locks gaps between rows, over which those who insert and claim would stumble.
+            # A server may have been started anew since the last time; who dispatches then should not notice.
+            return create_engine(self.url, isolation_level="READ COMMITTED", pool_pre_ping=True, **pool)
         if "uri" not in self.url.query:
             self._make_folder_of(Path(str(self.url.database)))
         engine = create_engine(
@@ -226,7 +247,7 @@ class Database:
 
     def forget_connections(self) -> None:
         """In the child of a fork: open new connections, and leave the parent's alone."""
-        self._lock = threading.Lock()
+        self._lock, self._turn = threading.Lock(), threading.Lock()
         if self._engine is not None:
             _left_behind_by_fork.append(self._engine)
             self._engine = None

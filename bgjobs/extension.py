@@ -15,6 +15,7 @@ from bgjobs.app_state import AppState
 from bgjobs.approval import Approvable
 from bgjobs.backends.inline import InlineBackend
 from bgjobs.backends.local import LocalBackend
+from bgjobs.bulk import BulkAction
 from bgjobs.cli import bgjobs_commands, run_job_command
 from bgjobs.custom_logger import console
 from bgjobs.dashboard.blueprint import make_blueprint
@@ -62,6 +63,7 @@ class BackgroundJobs:
         state.approval.add_later(lambda: state.runner_class.approved_classes)
         state.approval.add(self._approved)
         state.approval.add(settings.approved_classes)
+        state.approval.add_internal(BulkAction)
         state.after_fork = self._after_fork
         self._states.append(state)
         app.extensions["bgjobs"] = state

@@ -37,9 +37,11 @@ IS_PENDING = jobs.c.status == literal_column(f"'{PENDING}'")
 IS_RUNNING = jobs.c.status == literal_column(f"'{RUNNING}'")
 
 
-def job_row(connection: Connection, job_id: int) -> Row[Any]:
-    """The row of ``background_jobs``. Raises :class:`JobNotFound`."""
-    row = connection.execute(select(jobs).where(jobs.c.id == possible_id(job_id))).first()
+def job_row(connection: Connection, job_id: int, *, for_update: bool = False) -> Row[Any]:
+    """The row of ``background_jobs``; ``for_update`` keeps others from changing it until the transaction ends.
+    Raises :class:`JobNotFound`."""
+    found = select(jobs).where(jobs.c.id == possible_id(job_id))
+    row = connection.execute(found.with_for_update() if for_update else found).first()
     if row is None:
         raise JobNotFound(job_id)
     return row

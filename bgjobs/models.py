@@ -286,5 +286,8 @@ class Meta(Base):
 LOG_SEARCH = "job_logs_search"
 """The full-text index over ``job_logs`` (SQLite): a virtual table beside the mapped ones."""
 
+ENQUEUE_LOCK = "enqueue_lock"
+"""A row of :class:`Meta` that whoever counts the waiting jobs locks, so that two do not count the same room."""
+
 VERSION_TABLE = "bgjobs_version"
 """Where our migrations note how far they are: beside the host's own version table, not in it."""

@@ -9,8 +9,14 @@ import threading
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
+# Until the end of the transaction, and of the connection. SQLite's own write lock is taken by the BEGIN.
+_LOCKS = {
+    "postgresql": "SELECT pg_advisory_xact_lock(4208317519)",
+    "mysql": "SELECT GET_LOCK('bgjobs_upgrade', 60)",
+    "mariadb": "SELECT GET_LOCK('bgjobs_upgrade', 60)",
+}
 # Alembic keeps what it is working on in global variables.
 _one_at_a_time = threading.Lock()
 
@@ -22,6 +28,9 @@ def upgrade(engine: Engine, migrations: str) -> None:
     """
     # IMMEDIATE: on SQLite the whole upgrade is one write transaction, so two processes never interleave.
     with engine.connect().execution_options(bgjobs_begin="IMMEDIATE") as connection, connection.begin():
+        lock = _LOCKS.get(connection.dialect.name)
+        if lock is not None:
+            connection.execute(text(lock))
         upgrade_on(connection, migrations)
 
 

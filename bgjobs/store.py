@@ -47,9 +47,11 @@ from bgjobs.lookups import (
 )
 from bgjobs.models import (
     CANCELLED,
+    ENQUEUE_LOCK,
     FAILED,
     PENDING,
     RUNNING,
+    Meta,
 )
 from bgjobs.prepared import Prepared
 from bgjobs.redaction import Redactor, escape
@@ -267,6 +269,8 @@ class Changes:
     def cancel_pending(self, job_id: int, *, by: str | None = None, now: datetime | None = None) -> bool:
         """Cancel a pending job. False, and nothing is changed, for one that is not pending any more."""
         now, by = now or clock.now(), who(by)
+        # First of all: two that change a job at a time would else each wait for the other.
+        row = job_row(self.connection, job_id, for_update=True)
         stopped = self.connection.execute(
             update(jobs)
             .where(jobs.c.id == possible_id(job_id), jobs.c.status == PENDING)
@@ -280,7 +284,7 @@ class Changes:
         )
         if stopped.rowcount != 1:
             return False
-        self._tell(wording.cancelled(_named(job_row(self.connection, job_id))))
+        self._tell(wording.cancelled(_named(row)))
         return True
 
     def retry(self, job_id: int, *, now: datetime | None = None) -> None:
@@ -366,6 +370,8 @@ class Changes:
         return self.redactor.text(text, self.redactor.secrets(job.parameters))
 
     def _refuse_when_full(self, limit: int, coming: int) -> None:
+        if self.connection.dialect.name != "sqlite":  # where who writes is alone
+            self.connection.execute(_LOCK_ENQUEUING)
         most = limit - coming  # that may be pending already
         full = select(jobs.c.id).where(jobs.c.status == PENDING).offset(max(0, most)).limit(1)
         if most < 0 or self.connection.scalar(full) is not None:
@@ -393,6 +399,7 @@ def who(by: str | None) -> str | None:
     return escape(by)[:_LONGEST_WHO] or None if by else None
 
 
+_LOCK_ENQUEUING = select(Meta.value).where(Meta.key == ENQUEUE_LOCK).with_for_update()
 _INSERT_JOB = Prepared(
     insert(jobs),
     (

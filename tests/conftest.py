@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import SERVERS, answers, own_database
+from sqlalchemy.engine import URL
 
 from bgjobs.database import Database
 
@@ -29,6 +34,26 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     database.migrate()
     database.dispose()
     return path
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Callable[[str, str], URL]]:
+    """A database with our tables on a server, by the server's name and what it is for; made at first use. Skips
+    where the server does not answer."""
+    with ExitStack() as opened:
+        is_there = cache(answers)
+
+        @cache
+        def url_of(server: str, purpose: str) -> URL:
+            return opened.enter_context(own_database(server, purpose))
+
+        def url_or_skip(server: str, purpose: str) -> URL:
+            if not is_there(SERVERS[server]):
+                words = f"{server} does not answer at {SERVERS[server]}"
+                pytest.fail(words) if os.environ.get("BGJOBS_REQUIRE_SERVERS") else pytest.skip(words)
+            return url_of(server, purpose)
+
+        yield url_or_skip
 
 
 @pytest.fixture(scope="session")

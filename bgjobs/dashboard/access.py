@@ -71,8 +71,11 @@ def allowed() -> Set[str]:
 
 
 def action_of_request() -> str | None:
-    """What a request that acts wants to do, by its address; None where no right of its own stands for it."""
+    """What a request that acts wants to do; None where no right of its own stands for it. The address says it,
+    or, at the address for several jobs, the button that was pressed."""
     named = (request.view_args or {}).get("action", "")
+    if request.endpoint == "bgjobs.bulk":
+        named = request.form.get("action", "")
     return named if _SAME_RIGHT.get(named, named) in ACTIONS else None
 
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from bgjobs import by_hand
 from bgjobs.app_state import AppState
+from bgjobs.by_hand import note, on_the_dashboard
 from bgjobs.custom_logger import console
 from bgjobs.exceptions import InvalidTransition, JobRunnerException
 from bgjobs.killing import kill_on
-from bgjobs.lookups import execution_of, job_row
+from bgjobs.lookups import job_row
 from bgjobs.pausing import pause_on, resume_on
 from bgjobs.removal import remove
-from bgjobs.store import Changes
 
 
 def retry(state: AppState, job_id: int, by: str | None) -> None:
     """Put a failed or cancelled job back to pending. Raises :class:`~bgjobs.exceptions.JobNotFound` and
     :class:`~bgjobs.exceptions.InvalidTransition`, as all of them do."""
     with state.store.changing() as changes:
-        changes.retry(job_id)
-        note(changes, job_id, "Retried", by)
+        by_hand.retry(changes, job_id, by)
     hurry(lambda: state.backend.dispatched([job_id]))
 
 
@@ -35,8 +35,7 @@ def undo(state: AppState, job_id: int, by: str | None) -> None:
 def cancel(state: AppState, job_id: int, by: str | None) -> None:
     """Cancel a pending job, or ask a running one to stop."""
     with state.store.changing() as changes:
-        changes.cancel(job_id, by=on_the_dashboard(by))
-        note(changes, job_id, "Cancelled", by)
+        by_hand.cancel(changes, job_id, by)
     hurry(state.backend.wake)
 
 
@@ -83,17 +82,6 @@ ON_A_JOB: dict[str, Callable[[AppState, int, str | None], None]] = {
     "delete": delete,
 }
 """By the last part of their address. Each gets the job's number and who asks for it."""
-
-
-def on_the_dashboard(by: str | None) -> str:
-    """Who wants something, in the words of a record."""
-    return f"{by} on the dashboard" if by else "somebody on the dashboard"
-
-
-def note(changes: Changes, job_id: int, done: str, by: str | None) -> None:
-    """A line in the story of the job: what was done, and by whom."""
-    job = execution_of(job_row(changes.connection, job_id), token="", attempt=0)
-    changes.log(job, f"{done} on the dashboard{f' by {by}' if by else ''}")
 
 
 def hurry(tell: Callable[[], None]) -> None:

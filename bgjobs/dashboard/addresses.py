@@ -10,11 +10,18 @@ from bgjobs.exceptions import JobNotFound
 
 # 18 digits are less than 2**63, which is what a database takes.
 _is_number = re.compile(r"[0-9]{1,18}", re.ASCII).fullmatch
+_is_job = re.compile(r"#?([0-9]{1,18})", re.ASCII).fullmatch
 
 
 def whole_number(text: str | None) -> int | None:
     """A whole number above zero, None for anything else."""
     return int(text) or None if text is not None and _is_number(text) else None
+
+
+def job_searched_for(term: str) -> int | None:
+    """The number of a job, when that is what was typed in a search: ``1042`` or ``#1042``."""
+    found = _is_job(term)
+    return int(found[1]) if found else None
 
 
 def number_of_job(text: str) -> int:

@@ -18,12 +18,13 @@ from bgjobs.dashboard.edit import views as edit
 from bgjobs.dashboard.glance import assets_version
 from bgjobs.dashboard.headers import add_headers, is_static
 from bgjobs.dashboard.job import views as job
+from bgjobs.dashboard.jobs import views as jobs
 from bgjobs.dashboard.logs import views as logs
 from bgjobs.dashboard.problems import answer_errors
 from bgjobs.dashboard.said import forget, last_said
 from bgjobs.locations import static_folder, templates_folder
 
-PAGES = (logs, job, edit)
+PAGES = (jobs, logs, job, edit)
 SECTIONS = tuple(page.SECTION for page in PAGES if hasattr(page, "SECTION"))
 
 

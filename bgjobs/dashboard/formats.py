@@ -163,15 +163,24 @@ def short_name(class_name: Any, method_name: Any) -> str:
 
 def pretty(value: Any, redactor: Redactor, limit: int) -> str | None:
     """A JSON value for reading, secrets masked; None where there is nothing."""
+    text = _json(value, redactor, indent=2)
+    return None if text is None else shorten(escape_lines(text), limit)
+
+
+def compact(value: Any, redactor: Redactor) -> str:
+    """The same on one line; empty where there is nothing."""
+    return escape(_json(value, redactor, separators=(",", ":")) or "")
+
+
+def _json(value: Any, redactor: Redactor, **form: Any) -> str | None:
     if value is None or value in ({}, []):
         return None
     if isinstance(value, Unreadable):
         return f"This is not JSON ({len(value):,} characters): somebody changed the row by hand."
     try:
-        text = json.dumps(redactor.parameters(value), ensure_ascii=False, indent=2, default=str)
+        return json.dumps(redactor.parameters(value), ensure_ascii=False, default=str, **form)
     except (RecursionError, ValueError):
         return "This is nested too deeply to be shown."
-    return shorten(escape_lines(text), limit)
 
 
 class Part(NamedTuple):

@@ -74,6 +74,17 @@ POST_ONLY = Problem(
     "There is nothing to see here",
     "This address is what the buttons on the page of a job use. Nothing was changed.",
 )
+NO_SUCH_ACTION = Problem(
+    400,
+    "Nothing was asked for",
+    "Several jobs at once can be retried, cancelled or deleted. Nothing was changed.",
+)
+TOO_MANY = Problem(
+    400,
+    "Those are too many at once",
+    "Up to 100 jobs can be selected one by one; for more, filter the list and take all that match. "
+    "Nothing was changed.",
+)
 _NO_DATABASE = Problem(
     503,
     "The database does not answer",

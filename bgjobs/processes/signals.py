@@ -39,6 +39,17 @@ def kill(identity: ProcessIdentity) -> bool:
     return killed
 
 
+def kill_what_is_left(identity: ProcessIdentity) -> None:
+    """SIGKILL to what a job process that is gone has left in its process group.
+
+    A pid is not given again as long as a group has its number, so while nobody has the pid the group is the job's.
+    """
+    if start_time(identity.pid) not in (None, identity.started):
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(identity.pid, signal.SIGKILL)
+
+
 def is_job_process(identity: ProcessIdentity) -> bool:
     """Whether a recorded process may be signalled: it lives, leads a session of its own, belongs to our user
     and is a job process by its command line. The row may have been edited, so its word is not enough."""

@@ -53,6 +53,7 @@ class Ledger:
         self._samples: list[Sample] = []  # to be written
         self._outcomes: dict[str, tuple[Execution, Outcome]] = {}  # to be written, by execution token
         self._words: list[tuple[Execution, Message]] = []  # progress and logs, to be written
+        self._unreaped: dict[str, ProcessIdentity] = {}  # ended when no server was there: by execution token
         self._in_hand: dict[Process, list[RunningJob]] = {}  # not reported yet; the first one is being run
         self.running: dict[str, RunningJob] = {}  # by execution token
         self.stopping = False
@@ -89,6 +90,8 @@ class Ledger:
             in_it.remove(running)
             self._record(running, Outcome("released"))
         for running in in_it:
+            if end.status is None:
+                self._unreaped[running.job.token] = running.identity
             self._lost(running, end.status, Outcome("lost", peak_rss=end.peak_rss, cpu_seconds=end.cpu_seconds))
 
     def climb_ladders(self) -> None:
@@ -154,6 +157,7 @@ class Ledger:
             reach("outcome.after_commit")
         self.put_back = PENDING in statuses.values()
         self._close_written()
+        self._kill_what_is_left(statuses)
         asked.carry_out(self._kill_grace)
         return claimed
 
@@ -227,9 +231,14 @@ class Ledger:
             running.pause()
         elif row.paused_seconds is not None:  # it may have been resumed when nobody was there to do it
             signals.go_on(identity)
-        watch.until_gone(identity, lambda: self._lost(running, None, Outcome("lost")))
+        watch.until_gone(identity, lambda: self._gone(running))
 
     # -- small steps ---------------------------------------------------------------------------------
+
+    def _gone(self, running: RunningJob) -> None:
+        """The process of an adopted job ended, and nobody told us how."""
+        self._unreaped[running.job.token] = running.identity
+        self._lost(running, None, Outcome("lost"))
 
     def _lost(self, running: RunningJob, status: int | None, usage: Outcome) -> None:
         """The process of a job is gone. What it reported before counts, if it did."""
@@ -303,6 +312,14 @@ class Ledger:
         self._outcomes.clear()
         self._words.clear()
         self._samples.clear()
+
+    def _kill_what_is_left(self, written: Collection[str]) -> None:
+        """A server kills what a lost job leaves behind. Where it had died before, that is done here, once it is on
+        record that the job was lost: one that ended well may leave something running."""
+        for token, identity in self._unreaped.items():
+            if token in written:
+                signals.kill_what_is_left(identity)
+        self._unreaped.clear()
 
     def trim_outputs(self) -> None:
         """Cap what running jobs have printed so far, with some room so that it is not done for each line."""

@@ -44,7 +44,7 @@ PACE = 0.005
 # Processes that wait while nothing is to be done: enough to start a job at once, few enough to be cheap.
 SPARES_WHEN_CALM = 2
 CALM_AFTER = 2.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 _INDEX_BATCH = 2000
 # Seconds for which nobody can start another supervisor after one that met a damaged database.
 STANDSTILL = 10.0
@@ -283,8 +283,10 @@ class Supervisor:
             self._left = True
 
     def _rest(self) -> None:
-        """Before the next try; a supervisor that shall stop does not wait for a database for ever."""
+        """Before the next try; a supervisor that shall stop does not wait for a database for ever, and no job runs
+        longer than it may because of it."""
         self._pause = min(self._pause * 2 or _FIRST_PAUSE, _LONGEST_PAUSE)
+        self._ledger.climb_ladders()
         time.sleep(self._pause)
         if self._stop_asked_at is not None:
             self._left = time.monotonic() >= self._stop_asked_at + self._config.kill_grace

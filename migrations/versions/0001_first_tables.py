@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import mysql
 
 revision = "0001"
 down_revision = None
 
 _id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-_time = sa.DateTime().with_variant(sa.String(32), "sqlite")
+# To the microsecond, as the others keep it by themselves.
+_time = (
+    sa.DateTime()
+    .with_variant(sa.String(32), "sqlite")
+    .with_variant(mysql.DATETIME(fsp=6), "mysql")
+    .with_variant(mysql.DATETIME(fsp=6), "mariadb")
+)
+# Elsewhere a text has no end; there it would be 64 KiB of bytes.
+_text = sa.Text().with_variant(mysql.LONGTEXT(), "mysql").with_variant(mysql.LONGTEXT(), "mariadb")
 _name = sa.String(255)
 
 
@@ -19,19 +28,19 @@ def upgrade() -> None:
         sa.Column("id", _id, primary_key=True),
         sa.Column("class_name", _name, nullable=False),
         sa.Column("method_name", _name, nullable=False),
-        sa.Column("parameters", sa.Text),
+        sa.Column("parameters", _text),
         sa.Column("status", sa.String(16), nullable=False),
         sa.Column("queue", _name, nullable=False),
         sa.Column("priority", sa.Integer, nullable=False),
         sa.Column("retry_count", sa.Integer, nullable=False),
         sa.Column("max_retries", sa.Integer, nullable=False),
-        sa.Column("retry_delay", sa.Text, nullable=False),
+        sa.Column("retry_delay", _text, nullable=False),
         sa.Column("timeout", sa.Float),
-        sa.Column("limits", sa.Text),
+        sa.Column("limits", _text),
         sa.Column("scheduled_at", _time, nullable=False),
         sa.Column("started_at", _time),
         sa.Column("completed_at", _time),
-        sa.Column("error_message", sa.Text),
+        sa.Column("error_message", _text),
         sa.Column("created_at", _time, nullable=False),
         sa.Column("updated_at", _time, nullable=False),
         sa.Column("attempt", sa.Integer, nullable=False),
@@ -53,8 +62,8 @@ def upgrade() -> None:
         sa.Column("cpu_seconds", sa.Float),
         sa.Column("progress_done", sa.Float),
         sa.Column("progress_total", sa.Float),
-        sa.Column("progress_message", sa.Text),
-        sa.Column("result", sa.Text),
+        sa.Column("progress_message", _text),
+        sa.Column("result", _text),
         sa.Column("retry_of", _id),
         sqlite_autoincrement=True,
     )
@@ -72,7 +81,7 @@ def upgrade() -> None:
         sa.Column("id", _id, primary_key=True),
         sa.Column("background_job_id", _id, _of_a_job(), nullable=False),
         sa.Column("type", sa.String(16), nullable=False),
-        sa.Column("message", sa.Text, nullable=False),
+        sa.Column("message", _text, nullable=False),
         sa.Column("created_at", _time, nullable=False),
         sqlite_autoincrement=True,
     )
@@ -92,11 +101,11 @@ def upgrade() -> None:
         sa.Column("outcome", sa.String(16)),
         sa.Column("exit_status", sa.Integer),
         sa.Column("exception_type", _name),
-        sa.Column("exception_message", sa.Text),
-        sa.Column("traceback", sa.Text),
+        sa.Column("exception_message", _text),
+        sa.Column("traceback", _text),
         sa.Column("peak_rss", sa.BigInteger),
         sa.Column("cpu_seconds", sa.Float),
-        sa.Column("output_path", sa.Text),
+        sa.Column("output_path", _text),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_job_attempts_job", "job_attempts", ["background_job_id", "number"])
@@ -132,11 +141,12 @@ def upgrade() -> None:
         sa.Column("paused_at", _time, nullable=False),
         sa.Column("paused_by", _name),
     )
-    op.create_table(
+    meta = op.create_table(
         "bgjobs_meta",
         sa.Column("key", sa.String(64), primary_key=True),
-        sa.Column("value", sa.Text, nullable=False),
+        sa.Column("value", _text, nullable=False),
     )
+    op.bulk_insert(meta, [{"key": "enqueue_lock", "value": ""}])
     _create_log_search()
 
 

@@ -4,12 +4,11 @@
   "use strict";
 
   const SECOND = 1000;
-  const BASE = 2 * SECOND; // between two looks
   const CALM_AFTER = 60 * SECOND; // without news; then the looks become rarer
   const CALM_MOST = 10 * SECOND;
   const RETRY_MOST = 30 * SECOND;
   const QUIET = 10 * SECOND; // between two announcements to a screen reader
-  const SIDE = 5; // looks for each look at what stands beside
+  const SIDE = 10 * SECOND; // between two looks at what stands beside
 
   const $ = (selector) => document.querySelector(selector);
   const live = () => $("[data-live]");
@@ -18,26 +17,54 @@
   const remember = (key, value) => { try { localStorage.setItem(key, value); } catch { /* forbidden */ } };
   const recall = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
 
-  // ---- when to look: one chain of timers that tells the body, and the poll of the page listens ----
+  // ---- what a reader chose, kept in this browser ----
 
-  let timer = 0, pause = BASE, failures = 0, lastNews = Date.now(), lastAnswer = new Date(), askedAt = 0;
-  let paused = recall("bgjobs-paused") === "yes", ended = false;
+  const chosen = (name) => $(`[data-keep=${name}]`)?.value;
+  const interval = () => (chosen("interval") ?? 2) * SECOND; // between two looks; 0: paused
 
-  const next = (delay) => { clearTimeout(timer); timer = setTimeout(look, delay); };
+  let clock; // knows the zone, with its summer time and its short name
+  function bringChoices() {
+    for (const choice of document.querySelectorAll("[data-keep]")) {
+      choice.value = recall(`bgjobs-${choice.dataset.keep}`) ?? choice.value;
+      if (!choice.selectedOptions[0]) choice.selectedIndex = 0; // kept by another version
+    }
+    clock = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "long", timeZone: chosen("zone") || undefined });
+    refreshTimes();
+  }
+
+  document.addEventListener("change", ({ target }) => {
+    if (!target.dataset.keep) return;
+    remember(`bgjobs-${target.dataset.keep}`, target.value);
+    announce(`${target.ariaLabel}: ${target.selectedOptions[0].text}`, true);
+    bringChoices();
+    if (ended) return;
+    failures = 0;
+    pause = interval();
+    say(""); // whoever pauses is not to read that it will be tried again
+    lookNow();
+  });
+
+  // ---- when to look: one chain of timers tells the body, and the poll of the page listens ----
+
+  let timer = 0, pause = 0, failures = 0, lastNews = Date.now(), lastAnswer = new Date(), askedAt = 0, ended = false;
+
+  function next(delay) {
+    clearTimeout(timer);
+    if (interval() && !ended) timer = setTimeout(look, delay);
+  }
 
   // A computer without any network still reaches itself.
   const isOnThisComputer = /^(localhost|127\.[\d.]+|\[::1\])$/.test(location.hostname);
   const isOffline = () => navigator.onLine === false && !isOnThisComputer;
 
-  const mayLook = () =>
-    !paused && !ended && !document.hidden && !isOffline() && !$("dialog[open]") && !isSelectingInJob();
-
-  let looks = 0;
+  let lookedBeside = Date.now();
   function look() {
     next(pause); // should the request be dropped, because the reader is searching
-    if (!mayLook()) return;
+    if (document.hidden || isOffline() || $("dialog[open]") || isSelectingInJob()) return;
     if ($("[data-poll]")) htmx.trigger(document.body, "bgjobs:tick");
-    if (++looks % SIDE === 0) htmx.trigger(document.body, "bgjobs:slow-tick");
+    if (Date.now() - lookedBeside < SIDE) return;
+    lookedBeside = Date.now();
+    htmx.trigger(document.body, "bgjobs:slow-tick");
   }
 
   // The new text of an output would take away the selection in the old one.
@@ -57,7 +84,7 @@
   // Somebody is there: no reason to be slow.
   function stir() {
     lastNews = Date.now();
-    if (!failures && pause > BASE) next(pause = BASE);
+    if (!failures && pause > interval()) next(pause = interval());
   }
 
   // ---- how it went ----
@@ -66,17 +93,19 @@
     failures = 0;
     lastAnswer = new Date();
     if (hasNews) lastNews = Date.now();
-    pause = hasNews || Date.now() - lastNews < CALM_AFTER ? BASE : Math.min(pause * 2, CALM_MOST);
-    pause = Math.max(pause, 2 * took);
+    pause = hasNews || Date.now() - lastNews < CALM_AFTER ? 0 : Math.min(pause * 2, CALM_MOST);
+    pause = Math.max(pause, interval(), 2 * took);
     say("");
     next(pause);
   }
 
   function fail(count) {
     failures += count;
-    pause = Math.min(BASE * 2 ** failures, RETRY_MOST) * (0.8 + 0.4 * Math.random());
-    if (failures >= 3 || isOffline()) {
-      say(`Not updating since ${lastAnswer.toLocaleTimeString()}. Trying again in ${Math.round(pause / SECOND)} s.`, "Try now", lookNow);
+    pause = Math.max(interval(), Math.min(interval() * 2 ** failures, RETRY_MOST)) * (0.8 + 0.4 * Math.random());
+    if (!interval()) {
+      say("The server does not answer.");
+    } else if (failures >= 3 || isOffline()) {
+      say(`Not updating since ${lastTime()}. Trying again in ${Math.round(pause / SECOND)} s.`, "Try now", lookNow);
     }
     showSwitch();
     next(pause);
@@ -144,25 +173,30 @@
 
   // The reader is at the rows: new ones would move them away.
   function isBusy() {
-    const table = $("#logs");
-    return scrollY > 8 || hasSelection() || live().contains(document.activeElement)
+    const table = $("[data-rows]");
+    return scrollY > 8 || hasSelection() || $("[data-rows] :checked") || live().contains(document.activeElement)
       || (matchMedia("(hover: hover)").matches && table?.matches(":hover"));
   }
 
-  document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => judge(ctx));
+  let skew = 0; // how much the clock of the server is ahead of ours
+  document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
+    const ahead = Date.parse(ctx.response?.headers?.get("Date")) - Date.now();
+    if (Math.abs(ahead) > 2 * SECOND) skew = ahead;
+    judge(ctx);
+  });
   document.addEventListener("htmx:error", ({ detail: { ctx } }) => { if (ctx && !isSidePoll(ctx.sourceElement)) fail(isPoll(ctx.sourceElement) ? 1 : 3); });
 
   let before = null;
   document.addEventListener("htmx:before:swap", ({ detail: { ctx } }) => {
     if (isSidePoll(ctx.sourceElement)) return;
-    const rows = [...document.querySelectorAll("#logs tbody tr")];
+    const rows = [...document.querySelectorAll("[data-rows] tbody tr")];
     const focused = live()?.contains(document.activeElement) ? document.activeElement : null;
     if (!isPoll(ctx.sourceElement)) { // an answer to a button; what was said and opened before is over
       if (ctx.response?.status < 400) $("#answer")?.replaceChildren();
       closeMenu();
     }
     before = {
-      top: Number($("#logs")?.dataset.top ?? 0),
+      top: Number($("[data-rows]")?.dataset.top ?? 0),
       state: $("[data-state]")?.dataset.state,
       focused,
       index: rows.indexOf(focused?.closest("tr")),
@@ -191,7 +225,7 @@
   // ---- after a swap ----
 
   function focusNear(index) {
-    const rows = document.querySelectorAll("#logs tbody tr");
+    const rows = document.querySelectorAll("[data-rows] tbody tr");
     const row = index < 0 ? null : rows[Math.min(index, rows.length - 1)];
     (row?.querySelector("a") ?? $("#title") ?? $("#main")).focus({ preventScroll: true });
   }
@@ -203,10 +237,11 @@
 
   function markArrivals(top) {
     if (!top || !$("[data-follows]")) return;
-    const rows = [...document.querySelectorAll("#logs tbody tr")].filter((row) => Number(row.id.slice(4)) > top);
+    const rows = [...document.querySelectorAll("[data-rows] tbody tr")].filter((row) => Number(row.id.slice(4)) > top);
     for (const row of rows) row.classList.add("arrived");
     const failed = rows.filter((row) => row.querySelector(".cell-type")?.textContent.includes("Failure")).length;
-    if (rows.length) announce(`${rows.length} new ${rows.length === 1 ? "log" : "logs"}${failed ? `, ${failed} ${failed === 1 ? "failure" : "failures"}` : ""}.`);
+    const noun = $("[data-rows]").dataset.rows;
+    if (rows.length) announce(`${rows.length} new ${rows.length === 1 ? noun : `${noun}s`}${failed ? `, ${failed} ${failed === 1 ? "failure" : "failures"}` : ""}.`);
   }
 
   let lastAnnouncement = 0;
@@ -233,18 +268,15 @@
     return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
   }
 
-  let skew = 0; // how much the clock of the server is ahead of ours
-  document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
-    const date = Date.parse(ctx.response?.headers?.get("Date"));
-    if (date && Math.abs(date - Date.now()) > 2 * SECOND) skew = date - Date.now();
-  });
+  const lastTime = () => clock.format(lastAnswer).split(", ")[1];
 
   function refreshTimes() {
-    const now = Date.now() + skew;
-    for (const time of document.querySelectorAll("time[data-ago], time[data-since]")) {
-      const seconds = (now - Date.parse(time.dateTime)) / SECOND;
-      const words = "ago" in time.dataset ? relative(seconds) : elapsed(seconds);
+    for (const time of document.querySelectorAll("time[data-ago], time[data-since], time[data-exact]")) {
+      const date = Date.parse(time.dateTime), seconds = (Date.now() + skew - date) / SECOND, { dataset } = time;
+      if (isNaN(date)) continue;
+      const exact = clock.format(date), words = "ago" in dataset ? relative(seconds) : "since" in dataset ? elapsed(seconds) : exact;
       if (time.textContent !== words) time.textContent = words;
+      if (words !== exact && time.title !== exact) time.title = exact;
     }
   }
   setInterval(() => { if (!document.hidden) refreshTimes(); }, SECOND);
@@ -257,23 +289,45 @@
     const form = $("#filters");
     if (!form || detail.sourceElement === form) return;
     const shown = new URLSearchParams(location.search);
-    form.q.value = shown.get("q") ?? "";
-    form.type.value = shown.get("type") ?? "";
-    form.per_page.value = shown.get("per_page") ?? "10";
+    for (const field of form.elements) {
+      const value = shown.get(field.name) ?? field.dataset.default ?? "";
+      if (field.type === "radio") field.checked = field.value === value; else if (field.name) field.value = value;
+    }
   });
 
-  // ---- the question before something is stopped ----
+  // ---- the question before something is stopped: a number that has to be typed makes sure that it was read ----
+
+  function ask(question, goOn, typed, act, leave) {
+    const dialog = $("#confirm"), field = $("#confirm-typed"), yes = $("[data-confirm-words]");
+    $("#confirm-question").textContent = question;
+    yes.textContent = goOn;
+    yes.disabled = Boolean(typed);
+    field.closest("label").hidden = !typed;
+    field.value = "";
+    field.oninput = () => { yes.disabled = field.value.replace(/[\s,]/g, "") !== typed; };
+    $("#confirm-number").textContent = typed;
+    dialog.returnValue = "";
+    dialog.addEventListener("close", () => (dialog.returnValue === "yes" ? act() : leave?.()), { once: true });
+    dialog.showModal();
+  }
 
   document.addEventListener("htmx:confirm", (event) => {
     const { ctx, issueRequest, dropRequest } = event.detail;
     if (!ctx.confirm) return;
     event.preventDefault();
-    const dialog = $("#confirm");
-    $("#confirm-question").textContent = ctx.confirm;
-    $("[data-confirm-words]").textContent = ctx.sourceElement.dataset.goOn;
-    dialog.returnValue = "";
-    dialog.addEventListener("close", () => (dialog.returnValue === "yes" ? issueRequest() : dropRequest()), { once: true });
-    dialog.showModal();
+    ask(ctx.confirm, ctx.sourceElement.dataset.goOn, "", issueRequest, dropRequest);
+  });
+
+  // A button of a plain form asks by attributes of its own, and what was typed goes with the form.
+  document.addEventListener("submit", (event) => {
+    const { target: form, submitter: button } = event, { confirm, goOn, typed = "" } = button?.dataset ?? {};
+    if (!confirm) return;
+    event.preventDefault();
+    ask(confirm, goOn, typed, () => {
+      delete button.dataset.confirm;
+      form.elements.confirmed.value = typed || "yes";
+      form.requestSubmit(button);
+    });
   });
 
   // ---- menus: closed by Escape, and by a click beside them ----
@@ -291,18 +345,19 @@
 
   // Touched only when something changed: an unchanged page stays unchanged to the last attribute.
   function showSwitch() {
-    const button = $("[data-live-switch]"), words = button?.querySelector("[data-live-words]");
-    const state = ended ? "Ended" : paused ? "Paused" : failures || isOffline() ? "Reconnecting…" : "Live";
-    if (!button || words.textContent === state) return;
+    const words = $("[data-live-words]");
+    const [state, dot] = ended ? ["Ended", ""] : !interval() ? ["Paused", "dot-off"] : failures || isOffline() ? ["Reconnecting…", "dot-wait"] : ["Live", "dot-on"];
+    if (!words || words.textContent === state) return;
     words.textContent = state;
-    button.setAttribute("aria-pressed", String(!paused));
-    button.querySelector(".dot").className = `dot ${{ Live: "dot-on", "Reconnecting…": "dot-wait" }[state] ?? "dot-off"}`;
+    words.previousElementSibling.className = `dot ${dot}`;
   }
 
-  document.addEventListener("pointerover", ({ target }) => {
-    const button = target.closest?.("[data-live-switch]");
-    if (button) button.title = `${paused ? "Go on updating" : "Stop updating"}. Updated at ${lastAnswer.toLocaleTimeString()}.`;
-  });
+  for (const event of ["pointerover", "focusin"]) {
+    document.addEventListener(event, ({ target }) => {
+      const live = target.closest?.("[data-live-switch]");
+      if (live) live.title = `Updated ${lastTime()}`;
+    });
+  }
 
   function showTheme() {
     const theme = document.documentElement.dataset.theme ?? "system";
@@ -318,23 +373,16 @@
       remember("bgjobs-theme", choice);
       showTheme();
     }
-    if (target.closest?.("[data-live-switch]")) {
-      paused = !paused;
-      failures = 0;
-      remember("bgjobs-paused", paused ? "yes" : "no");
-      say(""); // whoever pauses is not to read that it will be tried again
-      if (!paused) lookNow();
-    }
   });
 
   // Also after going back, when htmx puts a whole page in the place of this one.
   function begin() {
-    refreshTimes();
+    bringChoices();
     showTheme();
     showSwitch();
     for (const output of document.querySelectorAll("[data-grows]")) output.scrollTop = output.scrollHeight;
   }
   document.addEventListener("htmx:after:process", ({ target }) => { if (target === document.body) begin(); });
   begin();
-  next(BASE);
+  next(pause = interval());
 })();

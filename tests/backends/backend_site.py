@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from databases import DATABASES
 from flask import Flask, current_app
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import select
@@ -15,7 +16,8 @@ from bgjobs import BackgroundJobs, JobHandle, current_job, lookups, run_backgrou
 from bgjobs.app_state import AppState, app_state
 from bgjobs.supervisor import control
 
-BACKENDS = ("inline", "local")
+# On each database: a job's own process opens connections of its own, an inline one uses those of the application.
+BACKENDS = [(backend, database) for backend in ("inline", "local") for database in DATABASES]
 WORK = "backend_site.Work"
 
 db = SQLAlchemy()
@@ -62,12 +64,12 @@ class NotApproved:
     def work(self) -> None: ...
 
 
-def create_app(backend: str, folder: str) -> Flask:
+def create_app(backend: str, folder: str, database: str) -> Flask:
     app = Flask("shop", instance_path=folder)
     app.config.update(
-        SQLALCHEMY_DATABASE_URI="sqlite:///app.db",
+        SQLALCHEMY_DATABASE_URI=database,
         BGJOBS_BACKEND=backend,
-        BGJOBS_APP=f"backend_site:create_app({backend!r}, {folder!r})",
+        BGJOBS_APP=f"backend_site:create_app({backend!r}, {folder!r}, {database!r})",
         BGJOBS_KILL_GRACE=2,
         BGJOBS_IDLE_TIMEOUT=30,
     )
@@ -79,9 +81,9 @@ def create_app(backend: str, folder: str) -> Flask:
 class BackendSite:
     """An application with the backend that is tested."""
 
-    def __init__(self, backend: str, folder: Path, until: Callable[..., Any]) -> None:
+    def __init__(self, backend: str, folder: Path, database: str, until: Callable[..., Any]) -> None:
         self.backend = backend
-        self.app = create_app(backend, str(folder))
+        self.app = create_app(backend, str(folder), database)
         self._folder = folder
         self._until = until
         self._read = {"background_jobs.log": 0, "background_jobs_errors.log": 0}

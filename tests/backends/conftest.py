@@ -1,4 +1,4 @@
-"""The suite below is run once for each backend."""
+"""The suite below is run once for each backend and database."""
 
 from __future__ import annotations
 
@@ -10,15 +10,21 @@ from typing import Any
 
 import pytest
 from backend_site import BACKENDS, BackendSite
+from sqlalchemy.engine import URL
 
 
-@pytest.fixture(scope="session", params=BACKENDS)
+@pytest.fixture(scope="session", params=BACKENDS, ids="-".join)
 def backend(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, empty_database: Path
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    empty_database: Path,
+    servers: Callable[[str, str], URL],
 ) -> Iterator[BackendSite]:
-    folder = tmp_path_factory.mktemp(request.param)
+    backend, database = request.param
+    folder = tmp_path_factory.mktemp(backend)
+    url = "sqlite:///app.db" if database == "sqlite" else str(servers(database, backend))
     shutil.copy(empty_database, folder / "app.db")
-    site = BackendSite(request.param, folder, _until)
+    site = BackendSite(backend, folder, url, _until)
     yield site
     site.close()
 

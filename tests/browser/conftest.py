@@ -1,4 +1,14 @@
-"""A browser for the tests, and an application to look at."""
+"""A browser for the tests, and an application to look at.
+
+The number beside a test, here and in tests/dashboard, is that of the check it belongs to:
+
+1 the table has its columns, and badges of word, icon and colour; 2 a row of another process is seen; 3 typing
+makes one search; 4 typed text, caret and focus survive; 5 a stale answer never wins; 6 what is ticked, opened,
+selected or under the pointer stays; 7 the focus goes to a row; 8 no news means 304 and no change; 9 a hidden page
+asks for nothing; 10 the server goes and comes back; 11 the session ends; 12 paging while rows arrive, and going
+back; 13 the policy is kept; 14 forged requests; 15 actions; 16 selections; 17 the keyboard; 18 axe and
+announcements; 19 small screens, and nothing shifts; 20 no JavaScript, and text that attacks.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
+from flask import Flask, url_for
 from playwright.sync_api import ConsoleMessage, sync_playwright
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
@@ -82,9 +82,16 @@ class LiveSite(Site):
     def url(self) -> str:
         return f"{self.server.url}/dashboard"
 
+    @property
+    def logs(self) -> str:
+        """The page of the log table alone."""
+        with self.app.test_request_context():
+            return f"{self.server.url}{url_for('bgjobs.logs')}"
+
 
 WATCHED = """
-window.finished = 0;
+window.begun = window.finished = 0;
+document.addEventListener("htmx:before:request", () => { window.begun += 1; });
 document.addEventListener("htmx:finally:request", () => { window.finished += 1; });
 document.addEventListener("securitypolicyviolation", (event) => console.error("CSP: " + event.violatedDirective));
 """

@@ -22,6 +22,9 @@ VIEWS = {
     "second-page": "/dashboard?page=2",
     "search": "/dashboard?q=retry",
     "no-match": "/dashboard?q=zebra",
+    "jobs": "/dashboard/jobs",
+    "jobs-failed": "/dashboard/jobs?state=failed&result=retry-2-1-0",
+    "jobs-no-match": "/dashboard/jobs?q=zebra&state=running&foo=1",
     "job-running": "/dashboard/jobs/6",
     "job-failed": "/dashboard/jobs/2",
     "job-lost": "/dashboard/jobs/3",
@@ -69,6 +72,9 @@ def show_everything(browser: Browser, target: Path) -> None:
         page.goto(f"{home}/dashboard")
         page.locator("#logs summary").nth(1).click()
         take(page, target, "details")
+        page.goto(f"{home}/dashboard/jobs")
+        page.locator("#tick-all").check()
+        take(page, target, "jobs-selected", full_page=False)
         page.goto(f"{home}/dashboard/jobs/5")
         page.get_by_role("button", name="Cancel", exact=True).click()
         take(page, target, "cancel", full_page=False)
@@ -77,8 +83,10 @@ def show_everything(browser: Browser, target: Path) -> None:
         for _ in range(3):
             look(page)
         take(page, target, "disconnected")
-        page.locator("[data-live-switch]").click()
+        page.get_by_label("Updates").select_option("Paused")
         take(page, target, "paused", full_page=False)
+        page.keyboard.press("?")
+        take(page, target, "help", full_page=False)
         page.close()
 
 

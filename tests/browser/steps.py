@@ -11,6 +11,25 @@ PATIENCE = 20.0
 """Seconds to wait for what must come. Long, because a busy computer can stop a browser for that long."""
 
 
+# The poll is marked while it is under way, and times follow the clock; nothing else may be touched.
+WATCH_CHANGES = """() => {
+    window.changes = [];
+    const note = ({ target }) => {
+        const element = target.nodeType === Node.TEXT_NODE ? target.parentElement : target;
+        if (!element?.closest("[data-poll], [data-side-poll], time")) window.changes.push(element?.outerHTML);
+    };
+    const all = { subtree: true, childList: true, attributes: true, characterData: true };
+    new MutationObserver((list) => list.forEach(note)).observe(document.body, all);
+}"""
+
+WATCH_SHIFTS = """() => {
+    window.shift = 0;
+    new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) window.shift += entry.value;
+    }).observe({ type: "layout-shift", buffered: false });
+}"""
+
+
 def until(page: Page, expression: str, argument: Any = None, *, seconds: float = PATIENCE) -> None:
     """Wait until ``expression`` is true in the page. Playwright's own function would need ``unsafe-eval``."""
     deadline = time.monotonic() + seconds
@@ -30,6 +49,14 @@ def rows(page: Page) -> list[int]:
     """The ids of the logs that are shown."""
     found = page.evaluate("[...document.querySelectorAll('#logs tbody tr')].map(row => Number(row.id.slice(4)))")
     return list(found)
+
+
+def tick_of_the_clock(page: Page, seconds: float) -> None:
+    """Let that much time pass in a page whose clock is ours, and bring what is asked for meanwhile to its end."""
+    for _ in range(int(seconds * 2)):
+        page.clock.run_for(500)
+        page.wait_for_timeout(5)
+        until(page, "window.finished >= window.begun")
 
 
 def until_first_row(page: Page, number: int) -> None:

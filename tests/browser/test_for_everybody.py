@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,12 +10,34 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from flask import abort
 from live import Errors, LiveSite
-from playwright.sync_api import BrowserContext, Page, expect
-from steps import is_focused, look, rows
+from playwright.sync_api import BrowserContext, Page, Response, expect
+from steps import WATCH_CHANGES, WATCH_SHIFTS, is_focused, look, rows
+from werkzeug.exceptions import NotFound
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 SIZES = [(1280, 900), (768, 900), (375, 700), (320, 600)]
 LONG = "an_extremely_long_word_without_any_place_to_break_" * 8
+
+# What the focus must reach (of a group of radio buttons, the one that is chosen), and what of it was missed.
+MARKED = """
+    const groups = new Set();
+    const radio = (it) => it.type !== "radio" || it.checked;
+    const can = (it) => it.tabIndex >= 0 && !it.disabled && it.type !== "hidden" && radio(it)
+        && it.checkVisibility({ visibilityProperty: true });
+    const takers = "a[href], button, input, select, textarea, summary, [tabindex]";
+    const wanted = new Set([...document.querySelectorAll(takers)].filter(can));
+    const total = wanted.size;
+    window.marked = () => total;
+    window.reach = () => {
+        const it = document.activeElement;
+        wanted.delete(it);
+        const shown = it.type === "radio" ? it.nextElementSibling : it;
+        return it === document.body || getComputedStyle(shown).outlineStyle !== "none";
+    };
+    window.missed = () => [...wanted].map((it) => it.outerHTML.slice(0, 120));
+"""
 
 
 @pytest.fixture
@@ -36,8 +59,19 @@ def views(site: LiveSite) -> Iterator[tuple[str, str]]:
     yield "search", f"{site.url}?q=an_ext"
     yield "second page", f"{site.url}?page=2"
     yield "no match", f"{site.url}?q=zebra"
+    yield "jobs", f"{site.url}/jobs"
+    yield "jobs that are filtered", f"{site.url}/jobs?state=pending&q=a&foo=1&result=retry-1-1-0"
+    yield "no such jobs", f"{site.url}/jobs?class={LONG}&q={LONG[:150]}"
     yield "job", f"{site.url}/jobs/2"
     yield "gone", f"{site.url}/jobs/999"
+
+
+def live_views(site: LiveSite, page: Page) -> Iterator[str]:
+    """Opens one after the other those that look for news."""
+    for name, address in views(site):
+        page.goto(address)
+        if page.locator("[data-poll]").count():
+            yield name
 
 
 def open_details(page: Page) -> None:
@@ -60,14 +94,17 @@ def test_axe_finds_nothing(
     for width, height in (SIZES[0], SIZES[2]):
         page.set_viewport_size({"width": width, "height": height})
         for name, address in views(full_site):
-            if width == SIZES[0][0] or name in ("logs", "job"):
+            if width == SIZES[0][0] or name in ("logs", "jobs", "job"):
                 page.goto(address)
                 open_details(page)
                 assert violations(page) == [], (name, width)
         page.goto(f"{full_site.url}/jobs/2")
         page.get_by_role("button", name="Cancel", exact=True).click()
-        expect(page.locator("dialog")).to_be_visible()
+        expect(page.locator("dialog[open]")).to_be_visible()
         assert violations(page) == [], ("dialog", width)
+        page.goto(f"{full_site.url}/jobs")
+        page.locator("[name=job]").first.check()
+        assert violations(page) == [], ("selection", width)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -128,7 +165,7 @@ def test_the_bar_at_the_top_has_room_for_every_state(site: LiveSite, page: Page,
             tools = page.locator(".top-tools").bounding_box()
             assert tools is not None
             assert words_end <= tools["x"], (state, width)
-        page.locator("[data-live-switch]").click()
+        page.get_by_label("Updates").select_option("Paused")
 
 
 def test_cards_on_a_phone_are_still_a_table(
@@ -168,6 +205,178 @@ def test_by_keyboard(site: LiveSite, page: Page) -> None:  # 17
         assert outlined == "solid", expected
     page.keyboard.press("Enter")
     expect(page.locator("#logs details[open]")).to_have_count(1)
+
+
+def test_everything_is_reached_by_keyboard(
+    full_site: LiveSite, open_context: Callable[..., BrowserContext], errors: Errors
+) -> None:  # 17
+    """The focus goes through all of a page and out of it again, and it can be seen wherever it is."""
+    errors.expected = True
+    page = open_context().new_page()
+    for name, address in views(full_site):
+        page.goto(address)
+        open_details(page)
+        wanted = page.evaluate(f"() => {{ {MARKED} return window.marked(); }}")
+        for _ in range(wanted + 1):
+            page.keyboard.press("Tab")
+            outlined = page.evaluate("window.reach()")
+            assert outlined, (name, page.evaluate("document.activeElement.outerHTML.slice(0, 120)"))
+        assert page.evaluate("window.missed()") == [], name
+
+
+def test_every_page_keeps_to_the_policy(
+    full_site: LiveSite, open_context: Callable[..., BrowserContext], errors: Errors
+) -> None:  # 13
+    """With the page, with what a look swaps in, and with each dialog that can be opened."""
+    page = open_context().new_page()
+    for _ in live_views(full_site, page):
+        full_site.add_logs(2, ["news"])
+        full_site.change(2, updated_at=datetime.now(UTC))
+        look(page)
+        for opener in page.locator("[data-help], [hx-confirm] button").all():
+            opener.click()
+            page.keyboard.press("Escape")
+    errors.found = [text for text in errors.found if "404 (NOT FOUND)" not in text]  # the page that is gone
+
+
+def test_no_news_means_304_and_no_change_on_every_page(
+    full_site: LiveSite, open_context: Callable[..., BrowserContext], errors: Errors
+) -> None:  # 8
+    errors.expected = True
+    page = open_context().new_page()
+    statuses: list[int] = []
+
+    def note(answer: Response) -> None:
+        if (
+            "hx-ptag" in answer.request.headers and "/_/" not in answer.url
+        ):  # what stands beside has a clock of its own
+            statuses.append(answer.status)
+
+    page.on("response", note)
+    for name in live_views(full_site, page):
+        page.evaluate(WATCH_CHANGES)
+        statuses.clear()
+        for _ in range(3):
+            look(page)
+        assert set(statuses) == {304}, name
+        assert page.evaluate("window.changes") == [], name
+
+
+def test_no_page_asks_while_nobody_sees_it(full_site: LiveSite, page: Page, errors: Errors) -> None:  # 9
+    errors.expected = True
+    page.clock.install()
+    for name in live_views(full_site, page):
+        page.evaluate("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
+        page.clock.run_for(100)
+        before = len(full_site.requests)
+        page.clock.run_for(20_000)
+        assert len(full_site.requests) == before, name
+
+
+def test_every_page_outlasts_a_server_that_fails(full_site: LiveSite, page: Page, errors: Errors) -> None:  # 10
+    errors.expected = True
+    for name in live_views(full_site, page):
+        shown = page.locator("#live").inner_text()
+        full_site.intercept = lambda: abort(500)
+        for _ in range(3):
+            look(page)
+        expect(page.locator("#connection")).to_contain_text("Not updating since")
+        expect(page.locator("[data-live-words]")).to_have_text("Reconnecting…")
+        # Times go on by themselves.
+        assert page.locator("#live").inner_text().split("\n")[0] == shown.split("\n")[0], name
+        assert "Internal Server Error" not in page.locator("body").inner_text(), name
+        full_site.intercept = None
+        look(page)
+        expect(page.locator("#connection")).to_be_empty()
+        expect(page.locator("[data-live-words]")).to_have_text("Live")
+
+
+def test_every_page_says_that_the_session_has_ended(full_site: LiveSite, page: Page, errors: Errors) -> None:  # 11
+    errors.expected = True
+    page.clock.install()
+    for name in live_views(full_site, page):
+        shown = page.locator("#live").inner_html()
+        full_site.intercept = lambda: abort(401)
+        page.clock.run_for(2100)
+        expect(page.locator("#connection")).to_contain_text("Your session has ended")
+        asked = len(full_site.requests)
+        page.keyboard.press("r")
+        page.keyboard.press("r")  # what has ended does not go on, and it is still said
+        page.clock.run_for(30_000)
+        assert len(full_site.requests) == asked, name
+        expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+        assert len(page.locator("#live").inner_html()) == pytest.approx(len(shown), rel=0.05), name
+        full_site.intercept = None
+
+
+@pytest.mark.parametrize("width", [1280, 375])
+def test_nothing_shifts_when_a_job_goes_on(full_site: LiveSite, page: Page, width: int) -> None:  # 19
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{full_site.url}/jobs/2")
+    page.evaluate(WATCH_SHIFTS)
+    output = Path(full_site.state.folder.output_file(2, 2))
+    for number in range(4, 9):
+        full_site.change(2, progress_done=number, updated_at=datetime.now(UTC))
+        with output.open("a") as file:
+            file.write(f"step {number}\n")
+        look(page)
+    expect(page.locator("progress")).to_have_attribute("value", "89")
+    page.wait_for_timeout(100)
+    assert page.evaluate("window.shift") == 0
+
+
+def test_the_row_under_the_pointer_stays_where_it_is(site: LiveSite, page: Page) -> None:  # 6
+    """At the top with the pointer on it, and where one has scrolled down."""
+    page.set_viewport_size({"width": 1280, "height": 500})
+    page.goto(f"{site.logs}?per_page=25")
+    row = page.locator("#logs tbody tr").nth(6)
+    for scrolled in (0, 150):
+        page.evaluate("y => scrollTo(0, y)", scrolled)
+        row.hover() if not scrolled else page.mouse.move(5, 5)
+        before = [page.evaluate("scrollY"), row.bounding_box(), row.get_attribute("id")]
+        for _ in range(2):
+            site.add_logs(1, ["news"] * 3)
+            look(page)
+        assert [page.evaluate("scrollY"), row.bounding_box(), row.get_attribute("id")] == before
+    expect(page.locator("#arrived")).to_have_text("12 new logs – Show")
+
+
+def test_the_help_is_for_everybody(site: LiveSite, open_context: Callable[..., BrowserContext]) -> None:  # 18, 19
+    for theme in ("light", "dark"):
+        page = open_context(color_scheme=theme).new_page()
+        page.goto(site.url)
+        for width, height in SIZES:
+            page.set_viewport_size({"width": width, "height": height})
+            page.keyboard.press("?")
+            expect(page.locator("#help")).to_be_visible()
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.evaluate("(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)(help)") == 0
+            small = page.evaluate(
+                """[...help.querySelectorAll("a, button, select")].map((it) => it.getBoundingClientRect())
+                    .filter(({ width, height }) => width < 24 || height < 24).length"""
+            )
+            assert small == 0
+            if width in (1280, 375):
+                assert violations(page) == [], (theme, width)
+            page.keyboard.press("Escape")
+
+
+def test_everything_works_below_a_prefix(site: LiveSite, page: Page) -> None:
+    """As behind a proxy, or where several applications share a server."""
+    inner = site.app.wsgi_app
+    site.app.wsgi_app = DispatcherMiddleware(NotFound(), {"/tools": inner})  # type: ignore[method-assign]
+    page.goto(site.logs.replace("/dashboard", "/tools/dashboard"))
+    page.mouse.move(5, 5)
+    new = site.add_logs(1, ["news"])
+    look(page)
+    assert rows(page)[0] == new[0]
+    page.locator("#q").fill("log 3")
+    expect(page.locator("#logs tbody tr")).to_have_count(3)
+    assert re.search(r"/tools/dashboard.*\?q=log\+3", page.url)
+    page.locator("#logs a").first.click()
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    page.get_by_role("button", name="Cancel the job").click()
+    expect(page.locator(".job-state")).to_have_text("Cancelled")
 
 
 def test_a_theme_is_chosen_and_kept_without_a_flash(
@@ -250,7 +459,13 @@ def test_attacks_are_text(site: LiveSite, page: Page) -> None:  # 20
     Path(site.state.folder.output_file(1, 1)).write_text(text)
     look(page)
     assert len(rows(page)) == 10
-    for address in (site.url, f"{site.url}/jobs/1", f"{site.url}?q=attacked"):
+    for address in (
+        site.url,
+        f"{site.url}/jobs/1",
+        f"{site.url}?q=attacked",
+        f"{site.url}/jobs",
+        f"{site.url}/jobs?q=attacked",
+    ):
         page.goto(address)
         look(page)
         page.mouse.move(300, 300)

@@ -22,7 +22,7 @@ def run(site: LiveSite, job_id: int = 2) -> Path:
 def test_cancel_asks_first(site: LiveSite, page: Page) -> None:  # 15
     run(site)
     page.goto(f"{site.url}/jobs/2")
-    button, dialog = page.get_by_role("button", name="Cancel", exact=True), page.locator("dialog")
+    button, dialog = page.get_by_role("button", name="Cancel", exact=True), page.locator("dialog[open]")
     button.click()
     expect(dialog).to_contain_text(
         "Ask job #2 to stop? It gets SIGTERM, then SIGKILL if it still runs after 10 s."
@@ -94,7 +94,7 @@ def test_output_grows_under_the_eyes_of_the_reader(site: LiveSite, page: Page) -
     expect(output).to_have_text("trimmed\n")
 
 
-def test_a_selection_in_the_output_is_left_alone(site: LiveSite, page: Page) -> None:
+def test_a_selection_in_the_output_is_left_alone(site: LiveSite, page: Page) -> None:  # 6
     page.clock.install()
     path = run(site)
     path.write_text("one\n")

@@ -13,7 +13,7 @@ from pathlib import Path
 from flask import abort, redirect, request
 from live import Errors, LiveSite
 from playwright.sync_api import Page, expect
-from steps import is_focused, look, rows, until, until_first_row
+from steps import WATCH_CHANGES, WATCH_SHIFTS, is_focused, look, rows, until, until_first_row
 
 INSERT = """
 import sqlite3, sys
@@ -112,7 +112,7 @@ def test_typed_text_caret_and_focus_survive_news(site: LiveSite, page: Page) -> 
     assert page.evaluate("[document.activeElement.id, q.selectionStart, q.selectionEnd]") == ["q", 2, 5]
 
 
-def test_half_typed_text_is_no_search(site: LiveSite, page: Page) -> None:
+def test_half_typed_text_is_no_search(site: LiveSite, page: Page) -> None:  # 3
     """A look between two keys asks for what is shown, and it does not eat the search that is about to come."""
     page.goto(site.url)
     page.locator("#q").press_sequentially("log 4")
@@ -175,7 +175,7 @@ def test_what_a_reader_opened_and_selected_stays(site: LiveSite, page: Page) -> 
     expect(page.locator("#arrived")).to_have_text("2 new logs – Show")
 
 
-def test_new_rows_wait_until_the_reader_asks_for_them(site: LiveSite, page: Page) -> None:
+def test_new_rows_wait_until_the_reader_asks_for_them(site: LiveSite, page: Page) -> None:  # 6
     page.goto(site.url)
     page.locator("#logs tbody tr").nth(1).hover()
     shown = rows(page)
@@ -209,16 +209,7 @@ def test_no_news_means_304_and_no_change_at_all(site: LiveSite, page: Page) -> N
     page.goto(site.url)
     statuses: list[int] = []
     page.on("response", lambda answer: statuses.append(answer.status) if answer.url == site.url else None)
-    page.evaluate(
-        """() => {
-            window.changes = [];
-            // The poll is marked while it is under way; nothing else may be touched.
-            const note = ({ target }) => { if (target.id !== "poll") window.changes.push(target.outerHTML); };
-            const count = (list) => list.forEach(note);
-            const all = { subtree: true, childList: true, attributes: true, characterData: true };
-            new MutationObserver(count).observe(document.body, all);
-        }"""
-    )
+    page.evaluate(WATCH_CHANGES)
     for _ in range(5):
         look(page)
     assert statuses == [304] * 5
@@ -377,16 +368,20 @@ def test_going_back_restores_the_search_and_the_form(site: LiveSite, page: Page)
 def test_live_updates_can_be_stopped(site: LiveSite, page: Page) -> None:
     page.clock.install()
     page.goto(site.url)
-    button = page.locator("[data-live-switch]")
-    button.click()
-    expect(button).to_have_attribute("aria-pressed", "false")
+    choice, words = page.get_by_label("Updates"), page.locator("[data-live-words]")
+    expect(words).to_have_text("Live")
+    choice.select_option("Paused")
     before = len(site.requests)
-    page.clock.run_for(20_000)
+    page.clock.run_for(70_000)
     assert len(site.requests) == before
     page.reload()
-    expect(button).to_have_text("Paused")
-    button.click()
+    expect(words).to_have_text("Paused")
+    assert choice.input_value() == "0"
+    before = len(site.requests)
+    page.clock.run_for(10_000)
+    assert len(site.requests) == before
     site.add_logs(1, ["on again"])
+    choice.select_option("5 s")
     page.clock.run_for(100)
     expect(page.locator("#logs tbody tr").first).to_contain_text("on again")
 
@@ -398,7 +393,7 @@ def test_who_pauses_is_not_told_of_another_try(site: LiveSite, page: Page, error
     for _ in range(3):
         look(page)
     expect(page.locator("#connection")).to_contain_text("Trying again")
-    page.locator("[data-live-switch]").click()
+    page.get_by_label("Updates").select_option("Paused")
     expect(page.locator("#connection")).to_be_empty()
     expect(page.locator("[data-live-words]")).to_have_text("Paused")
 
@@ -406,14 +401,7 @@ def test_who_pauses_is_not_told_of_another_try(site: LiveSite, page: Page, error
 def test_nothing_shifts_by_itself(site: LiveSite, page: Page) -> None:  # 19
     page.goto(f"{site.url}?per_page=25")
     page.locator("#logs tbody tr").nth(3).hover()
-    page.evaluate(
-        """() => {
-            window.shift = 0;
-            new PerformanceObserver((list) => {
-                for (const entry of list.getEntries()) window.shift += entry.value;
-            }).observe({ type: "layout-shift", buffered: false });
-        }"""
-    )
+    page.evaluate(WATCH_SHIFTS)
     for number in range(10):
         site.add_logs(1, [f"news {number}"])
         look(page)

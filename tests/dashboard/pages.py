@@ -73,8 +73,17 @@ def parsed(html: str) -> Element:
 
 def shown_logs(html: str) -> list[int]:
     """The ids of the logs in the table, in the order in which they stand there."""
+    return _shown(html, "log-")
+
+
+def shown_jobs(html: str) -> list[int]:
+    """The same of the list of jobs."""
+    return _shown(html, "job-")
+
+
+def _shown(html: str, prefix: str) -> list[int]:
     rows = [row for body in parsed(html).all("tbody") for row in body.all("tr")]
-    return [int((row.attributes["id"] or "").removeprefix("log-")) for row in rows]
+    return [int((row.attributes["id"] or "").removeprefix(prefix)) for row in rows]
 
 
 def addresses(html: str) -> dict[str, str]:

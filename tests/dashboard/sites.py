@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import insert, text, update
 from werkzeug.test import TestResponse
 
-from bgjobs import ExampleJob, run_background_job
+from bgjobs import ExampleJob, run_background_job, run_background_jobs
 from bgjobs.app_state import AppState, app_state
 from bgjobs.log_search import index_batch
 from bgjobs.lookups import attempts, job_row, jobs, logs
@@ -50,6 +50,16 @@ class Site:
         """Edit the row of a job behind the back of everybody."""
         with self.state.store.database.writing() as connection:
             connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
+
+    def dispatch_many(self, number: int, **values: Any) -> list[int]:
+        """Store jobs of ExampleJob, and give their rows these values."""
+        with self.app.app_context():
+            call = (ExampleJob, "run", {})
+            ids = [handle.id for handle in run_background_jobs([call] * number)]
+        if values:
+            with self.state.store.database.writing() as connection:
+                connection.execute(update(jobs).where(jobs.c.id.in_(ids)).values(values))
+        return ids
 
     def execute(self, sql: str, **values: Any) -> None:
         with self.state.store.database.writing() as connection:

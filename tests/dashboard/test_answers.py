@@ -31,7 +31,7 @@ CSP = (
         ({"HX-History-Restore-Request": "true", "HX-Request-Type": "full"}, False),
     ],
 )
-def test_page_or_partial(site: Site, path: str, headers: dict[str, str], partial: bool) -> None:
+def test_page_or_partial(site: Site, path: str, headers: dict[str, str], partial: bool) -> None:  # 12
     site.dispatch()
     response = site.get(path, headers=headers)
     assert response.status_code == 200
@@ -100,7 +100,7 @@ def test_the_address_bar_follows(
     assert found == ({} if header is None else {header: value})
 
 
-def test_headers_of_every_answer(site: Site) -> None:
+def test_headers_of_every_answer(site: Site) -> None:  # 13
     job_id, client = site.dispatch(), site.client()
     answers = [
         client.get("/dashboard"),
@@ -137,7 +137,7 @@ def test_a_static_file_with_its_version_is_kept(site: Site) -> None:
     assert site.get("/dashboard/static/bgjobs.js").headers["Cache-Control"] == "no-cache"
 
 
-def test_nothing_in_a_page_needs_a_weaker_policy(site: Site) -> None:
+def test_nothing_in_a_page_needs_a_weaker_policy(site: Site) -> None:  # 13
     """No inline script or style, no handler attribute, nothing that htmx would have to evaluate."""
     job_id = site.dispatch()
     for path in ("/dashboard", f"/dashboard/jobs/{job_id}", "/dashboard/jobs/999"):
@@ -221,7 +221,7 @@ def act(site: Site, job_id: int, action: str, **headers: str) -> object:
         ("running", "retry", "is running, so it cannot be retried"),
     ],
 )
-def test_too_late(site: Site, status: str, action: str, words: str, kind: dict[str, str]) -> None:
+def test_too_late(site: Site, status: str, action: str, words: str, kind: dict[str, str]) -> None:  # 15
     job_id = site.dispatch()
     site.change(job_id, status=status)
     response = act(site, job_id, action, **kind)

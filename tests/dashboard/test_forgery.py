@@ -65,7 +65,7 @@ def test_a_header_carries_the_token_as_well(site: Site) -> None:
 )
 def test_anything_else_is_refused(
     site: Site, headers: dict[str, str], token: str | None, action: str, kind: dict[str, str]
-) -> None:
+) -> None:  # 14
     job_id, client = site.dispatch(), site.client()
     right = token_of(client, job_id)
     data = {} if token is None else {"csrf_token": right if token == "right" else token}
@@ -76,7 +76,7 @@ def test_anything_else_is_refused(
     assert len(site.messages(job_id)) == 3
 
 
-def test_without_the_cookie_no_token_fits(site: Site) -> None:
+def test_without_the_cookie_no_token_fits(site: Site) -> None:  # 14
     job_id = site.dispatch()
     token = token_of(site.client(), job_id)
     assert site.client().post(f"/dashboard/jobs/{job_id}/cancel", data={"csrf_token": token}).status_code == 403
@@ -91,7 +91,7 @@ def test_a_json_text_is_no_form(site: Site) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("action", ["retry", "cancel"])
-def test_looking_at_an_action_does_nothing(site: Site, method: str, action: str) -> None:
+def test_looking_at_an_action_does_nothing(site: Site, method: str, action: str) -> None:  # 14
     job_id = site.dispatch()
     response = site.client().open(f"/dashboard/jobs/{job_id}/{action}", method=method)
     assert (response.status_code, response.headers["Allow"]) == (405, "POST")

@@ -126,7 +126,7 @@ def fill(site: Site, text: str) -> int:
 
 
 @pytest.mark.parametrize("text", CORPUS)
-def test_text_adds_no_element_and_no_attribute(make_site: Callable[..., Site], text: str) -> None:
+def test_text_adds_no_element_and_no_attribute(make_site: Callable[..., Site], text: str) -> None:  # 20
     harmless, hostile = make_site(), make_site()
     fill(harmless, "harmless")
     fill(hostile, text)
@@ -248,7 +248,7 @@ def test_an_edited_attempt_is_shown(site: Site, edit: str) -> None:
     assert site.get(f"/dashboard/jobs/{job_id}").status_code == 200
 
 
-def test_a_long_message_does_not_make_a_heavy_page(site: Site) -> None:
+def test_a_long_message_does_not_make_a_heavy_page(site: Site) -> None:  # 20
     job_id = site.dispatch()
     site.add_logs(job_id, ["<" * 10_000_000])
     for path in ("/dashboard", f"/dashboard/jobs/{job_id}"):

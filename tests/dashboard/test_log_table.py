@@ -207,7 +207,7 @@ def walk(site: Site, start: str, link: str, then: Callable[[], object] = lambda:
 
 
 @pytest.mark.parametrize("query", ["", "?type=info", "?q=log", "?q=o", "?q=%231", "?q=log&type=info&per_page=25"])
-def test_older_pages_have_neither_gap_nor_repeat_while_logs_arrive(site: Site, query: str) -> None:
+def test_older_pages_have_neither_gap_nor_repeat_while_logs_arrive(site: Site, query: str) -> None:  # 12
     job_id = site.dispatch()
     ids = site.add_logs(job_id, [f"log {n}" for n in range(60)])
     site.execute("DELETE FROM job_logs WHERE id < :first", first=ids[0])
@@ -217,7 +217,7 @@ def test_older_pages_have_neither_gap_nor_repeat_while_logs_arrive(site: Site, q
 
 
 @pytest.mark.parametrize("query", ["", "?type=info", "?q=log", "?q=o", "?q=%231"])
-def test_newer_pages_lead_back_the_same_way(site: Site, query: str) -> None:
+def test_newer_pages_lead_back_the_same_way(site: Site, query: str) -> None:  # 12
     ids = site.add_logs(site.dispatch(), [f"log {n}" for n in range(40)])
     site.execute("DELETE FROM job_logs WHERE id < :first", first=ids[0])
     site.index_logs()

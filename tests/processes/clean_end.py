@@ -27,7 +27,7 @@ def real_site(folder: Path, database: Path, settings: dict[str, Any]) -> Iterato
         yield site
     finally:
         site.stop()
-        running = site.query("SELECT id FROM background_jobs WHERE status = 'running'")
+        running = site.still_running()
         site.close()
     assert not running, "jobs are on record as running when nothing runs"
     with closing(sqlite3.connect(folder / "app.db")) as connection:

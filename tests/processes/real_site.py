@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 from census import exists, processes_of
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, text
 from testimony import Event, faults, read_events
 from waiting import PATIENCE, until
 
@@ -125,14 +125,18 @@ class RealSite:
 
     def story(self, job_id: int) -> list[tuple[str, str]]:
         """Type and message of the job's records in ``job_logs``."""
-        return self.query("SELECT type, message FROM job_logs WHERE background_job_id = ? ORDER BY id", job_id)
+        told = select(lookups.logs.c.type, lookups.logs.c.message).where(
+            lookups.logs.c.background_job_id == job_id
+        )
+        with self.state.store.database.reading() as connection:
+            return [(row.type, row.message) for row in connection.execute(told.order_by(lookups.logs.c.id))]
 
     def counts(self) -> dict[str, int]:
         with self.state.store.database.reading() as connection:
             return lookups.counts(connection)
 
     def query(self, sql: str, *values: Any) -> list[Any]:
-        """Ask, or change, behind the back of bgjobs."""
+        """Ask the SQLite file, or change it, behind the back of bgjobs."""
         with closing(self.stranger()) as connection:
             return connection.execute(sql, values).fetchall()
 
@@ -240,8 +244,12 @@ class RealSite:
 
     def describe(self) -> str:
         """How things are, for the reader of a failure: jobs, attempts, processes, and what was logged."""
-        jobs = self.query("SELECT id, method_name, status, attempt, retry_count, pid FROM background_jobs")
-        attempts = self.query("SELECT background_job_id, number, pid, outcome, exit_status FROM job_attempts")
+        jobs = self._all(
+            "SELECT id, method_name, status, attempt, retry_count, pid FROM background_jobs ORDER BY id"
+        )
+        attempts = self._all(
+            "SELECT background_job_id, number, pid, outcome, exit_status FROM job_attempts ORDER BY id"
+        )
         processes = [
             f"{item.pid} of {item.ppid()}, {item.status()}, since {time.time() - item.create_time():.1f} s, "
             f"{item.cpu_times().user:.2f} s of CPU: {' '.join(item.cmdline()).strip()[-80:]}"
@@ -259,6 +267,10 @@ class RealSite:
                 log.read_text()[-4000:] if log.exists() else "no log",
             )
         )
+
+    def _all(self, sql: str) -> list[Any]:
+        with self.state.store.database.reading() as connection:
+            return [tuple(row) for row in connection.execute(text(sql))]
 
     def kill(self, *pids: int) -> None:
         """kill -9."""
@@ -313,6 +325,10 @@ class RealSite:
     def check_anew(self) -> None:
         """Judge all jobs at the next call: the database is another one than it was."""
         self._checked_up_to = 0
+
+    def still_running(self) -> list[Any]:
+        """The jobs that are on record as running."""
+        return self._all("SELECT id FROM background_jobs WHERE status = 'running'")
 
     def close(self) -> None:
         """Leave nothing of the application in this process."""

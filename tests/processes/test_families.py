@@ -46,6 +46,20 @@ def test_a_crash_leaves_no_family_behind(site: RealSite) -> None:
     assert died_within(children, GONE_WITHIN)
 
 
+def test_a_crash_after_that_of_the_fork_server_leaves_nothing_of_its_group(site: RealSite) -> None:
+    """Nobody is there to inherit the others, so those that left its group stay: here, two."""
+    job = site.dispatch("Family.have_children", {"gate": "never"}, max_retries=0)
+    in_its_group, *others = family_of(site, job)
+    before = site.until_supervised().fork_server_pid
+    assert before is not None
+    site.kill(before)
+    site.until_told(lambda status: status.fork_server_pid not in (None, before))
+    site.kill(site.row(job.id).pid)
+    assert site.wait(job)[0].status == "failed"
+    assert died_within([in_its_group], GONE_WITHIN)
+    site.kill(*others)
+
+
 def test_what_a_job_leaves_behind_on_purpose_may_stay(site: RealSite) -> None:
     """A job that completes may have started something that is to go on; the crash of another is no reason to
     end it."""

@@ -7,9 +7,11 @@ holds it that long, and leaves everybody's patience as it is.
 from __future__ import annotations
 
 import os
+import signal
 from contextlib import closing
 
 import pytest
+from census import exists
 from real_site import MakeSite, RealSite
 from waiting import monotonic, until
 
@@ -59,6 +61,33 @@ def test_who_waits_too_long_is_told_and_the_work_goes_on_when_the_lock_is_free(
     assert site.until_supervised().pid == pid == before.pid
     assert {line.split()[2] for line in logged(site).splitlines() if "locked" in line} == {"WARNING"}
     assert "Traceback" not in logged(site)
+
+
+def test_a_timeout_is_kept_while_the_database_is_locked(make_warm_site: MakeSite) -> None:
+    site = make_warm_site(BGJOBS_KILL_GRACE=0.5)
+    job = site.dispatch("Plain.hold", {"gate": "never"}, timeout=1.0, max_retries=0)
+    begun = site.until_noted(job)
+    with closing(site.stranger()) as stranger:
+        stranger.execute("BEGIN IMMEDIATE")
+        until(lambda: not exists(begun.pid), 15, what="its process is gone")
+        assert site.row(job.id).status == "running"  # nobody could write down how it ended
+        stranger.execute("ROLLBACK")
+    assert site.wait(job)[0].status == "failed"
+    assert "1 s" in site.row(job.id).error_message
+
+
+def test_a_supervisor_that_shall_stop_leaves_though_the_database_is_locked(make_warm_site: MakeSite) -> None:
+    site = make_warm_site(BGJOBS_KILL_GRACE=1)
+    job = site.dispatch("Plain.hold", {"gate": "never"})
+    site.until_noted(job)
+    pid = site.until_supervised().pid
+    with closing(site.stranger()) as stranger:
+        stranger.execute("BEGIN IMMEDIATE")
+        os.kill(pid, signal.SIGTERM)
+        until(lambda: not exists(pid), 20, what="the supervisor has left")
+        stranger.execute("ROLLBACK")
+    site.open_gate("never")
+    assert site.wait(job)[0].status == "completed"
 
 
 def refused_after(site: RealSite) -> float:

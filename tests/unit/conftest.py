@@ -11,14 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import DATABASES, empty
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from hypothesis import HealthCheck, settings
 from sqlalchemy import Row, event
+from sqlalchemy.engine import URL
 
 from bgjobs import BackgroundJobs, JobHandle, run_background_job
 from bgjobs.app_state import AppState, app_state
+from bgjobs.custom_logger import CustomLogger
+from bgjobs.database import Database
 from bgjobs.lookups import job_row
+from bgjobs.redaction import Redactor
+from bgjobs.store import Store
 
 settings.register_profile(
     "bgjobs", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
@@ -75,6 +81,23 @@ class Site:
 
     def errors_log(self) -> str:
         return self.log("background_jobs_errors.log")
+
+
+@pytest.fixture(params=DATABASES)
+def store(
+    request: pytest.FixtureRequest, tmp_path: Path, empty_database: Path, servers: Callable[[str, str], URL]
+) -> Iterator[Store]:
+    """A store without a job, on each database."""
+    url: str | URL = f"sqlite:///{tmp_path / 'jobs.db'}"
+    if request.param == "sqlite":
+        shutil.copy(empty_database, tmp_path / "jobs.db")
+    else:
+        url = servers(request.param, "store")
+    database = Database(url)
+    yield Store(database, CustomLogger(str(tmp_path / "logs")), Redactor())
+    if request.param != "sqlite":
+        empty(database)
+    database.dispose()
 
 
 MakeSite = Callable[..., Site]

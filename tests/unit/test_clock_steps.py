@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from databases import only_on_sqlite
 
 from bgjobs import clock, lookups
 from bgjobs.clock import ClockWatch, Step
 from bgjobs.clock_steps import follow
-from bgjobs.custom_logger import CustomLogger
-from bgjobs.database import Database
 from bgjobs.processes.identity import ProcessIdentity, own_identity
-from bgjobs.redaction import Redactor
 from bgjobs.runner.outcome import Outcome
-from bgjobs.store import NewJob, Store
+from bgjobs.store import NewJob
 from bgjobs.supervisor.recovery import seconds_run
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -102,14 +99,6 @@ def test_the_steady_clock_of_this_machine_goes_on():
 # -- what becomes of waiting jobs ------------------------------------------------------------------------
 
 
-@pytest.fixture
-def store(tmp_path, empty_database):
-    shutil.copy(empty_database, tmp_path / "jobs.db")
-    database = Database(f"sqlite:///{tmp_path / 'jobs.db'}")
-    yield Store(database, CustomLogger(str(tmp_path / "logs")), Redactor())
-    database.dispose()
-
-
 def a_job(store, when=NOW, created=NOW - timedelta(days=1), retry_count=0):
     new = NewJob("app.Job", "run", {}, when, "default", 0, retry_count, 3, 5.0, None)
     with store.changing() as changes:
@@ -166,6 +155,7 @@ def test_retries_of_another_host_are_left_to_it(store):
     assert due_after(store, a_retry(store, host="elsewhere"), FORWARD) == NOW + 5 * SECOND
 
 
+@only_on_sqlite
 @pytest.mark.parametrize("when", ["9999-12-31 23:59:59", "no time", "", "2030-01-01 12:00:05"])
 def test_a_row_that_somebody_edited_stops_nobody(store, when):
     job_id, other = a_retry(store), a_retry(store)

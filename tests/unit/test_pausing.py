@@ -1,19 +1,16 @@
 """Holding up a job or a queue: what is stored, who may be held up, what the claim leaves out."""
 
-import shutil
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from databases import only_on_sqlite
 
 from bgjobs import lookups, pausing
-from bgjobs.custom_logger import CustomLogger
-from bgjobs.database import Database
 from bgjobs.exceptions import InvalidParameters, InvalidTransition, JobNotFound
 from bgjobs.processes.identity import own_identity
-from bgjobs.redaction import Redactor
 from bgjobs.runner.outcome import Execution, Outcome
-from bgjobs.store import NewJob, Store
+from bgjobs.store import NewJob
 from bgjobs.supervisor import running as running_module
 from bgjobs.supervisor.recovery import seconds_run
 from bgjobs.supervisor.requests import requested
@@ -21,14 +18,6 @@ from bgjobs.supervisor.running import RunningJob
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 SEAT = {"host": "h", "boot_id": "b", "pid_namespace": "n", "pid": 4711, "process_started": "99"}
-
-
-@pytest.fixture
-def store(tmp_path, empty_database):
-    shutil.copy(empty_database, tmp_path / "jobs.db")
-    database = Database(f"sqlite:///{tmp_path / 'jobs.db'}")
-    yield Store(database, CustomLogger(str(tmp_path / "logs")), Redactor())
-    database.dispose()
 
 
 def enqueue(store, queue="default", priority=0, when=NOW):
@@ -123,6 +112,7 @@ def test_a_job_that_does_not_exist_is_said_to_be_none(store, job_id):
             act(store, job_id)
 
 
+@only_on_sqlite
 def test_a_row_whose_time_somebody_made_unreadable_can_be_resumed(store):
     job_id = enqueue(store)
     claim(store)
@@ -276,6 +266,7 @@ def test_what_waits_in_a_paused_queue_is_not_due(store):
         assert lookups.next_due(connection) == later
 
 
+@only_on_sqlite
 def test_a_full_table_of_paused_queues_is_looked_up_not_read(store):
     for number in range(30):
         enqueue(store, f"q{number}")

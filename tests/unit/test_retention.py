@@ -1,36 +1,25 @@
 """What is removed of ended jobs and what never is: by age, by number, with all that belongs to them."""
 
 import os
-import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from databases import only_on_sqlite
 from sqlalchemy import text
 
 from bgjobs import log_search, lookups, samples
-from bgjobs.custom_logger import CustomLogger
 from bgjobs.dashboard.logs.matching import matching
 from bgjobs.dashboard.logs.query import LogQuery
-from bgjobs.database import Database
 from bgjobs.models import ENDED, STATUSES
-from bgjobs.redaction import Redactor
 from bgjobs.removal import Removed
 from bgjobs.runner.outcome import Outcome
 from bgjobs.state_folder import StateFolder
-from bgjobs.store import NewJob, Store
+from bgjobs.store import NewJob
 from bgjobs.supervisor import retention as retention_module
 from bgjobs.supervisor.retention import CHUNK, Caretaker, Pruner, Retention
 
 NOW = datetime(2030, 1, 31, 12, tzinfo=UTC)
 SEAT = {"host": "h", "boot_id": "b", "pid_namespace": "n", "pid": 4711, "process_started": "99"}
-
-
-@pytest.fixture
-def store(tmp_path, empty_database):
-    shutil.copy(empty_database, tmp_path / "jobs.db")
-    database = Database(f"sqlite:///{tmp_path / 'jobs.db'}")
-    yield Store(database, CustomLogger(str(tmp_path / "logs")), Redactor())
-    database.dispose()
 
 
 @pytest.fixture
@@ -186,6 +175,7 @@ def test_a_job_that_was_put_back_in_the_last_moment_stays(store, folder, status,
     assert len(rows(store, lookups.logs)) > 3
 
 
+@only_on_sqlite
 @pytest.mark.parametrize("path", ["/etc/passwd", "../../app.db", "x" * 5000])
 @pytest.mark.parametrize("number", ["1", "'../../victim'", "-1"])
 def test_an_edited_attempt_leads_to_no_other_file(store, folder, tmp_path, path, number):
@@ -199,6 +189,7 @@ def test_an_edited_attempt_leads_to_no_other_file(store, folder, tmp_path, path,
     assert job_id
 
 
+@only_on_sqlite
 def test_a_row_whose_times_nobody_can_read_is_kept(store, folder):
     job_id = a_job(store, days_ago=30)
     with store.database.writing() as connection:
@@ -227,6 +218,7 @@ def found(store, term):
         return matching(connection, LogQuery(term=term)).ids
 
 
+@only_on_sqlite
 def test_the_index_forgets_what_is_removed_and_keeps_the_rest(store, folder):
     gone = [a_job(store, days_ago=30, method=f"éléphant{number}") for number in range(3)]
     kept = a_job(store, method="éléphant")
@@ -243,6 +235,7 @@ def test_the_index_forgets_what_is_removed_and_keeps_the_rest(store, folder):
     assert (gone, late) != ([], 0)
 
 
+@only_on_sqlite
 @pytest.mark.parametrize("edited", ["'another text'", "NULL || ''", "x'c3'", "''"])
 def test_a_ghost_of_an_edited_record_is_found_by_nobody(store, folder, edited):
     a_job(store, days_ago=30, method="elephant")
@@ -260,6 +253,7 @@ def test_a_ghost_of_an_edited_record_is_found_by_nobody(store, folder, edited):
     assert len(found(store, "elephant")) == 2
 
 
+@only_on_sqlite
 def test_without_the_index_the_jobs_go_all_the_same(store, folder):
     a_job(store, days_ago=30)
     with store.database.writing() as connection:

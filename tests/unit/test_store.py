@@ -1,11 +1,11 @@
 """The state machine: each transition is true once, stale executions change nothing, the most urgent goes first."""
 
 import os
-import shutil
 import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from databases import only_on_sqlite
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,14 +37,6 @@ def a_job(**changes):
         "timeout": None,
     }
     return NewJob(**{**values, **changes})
-
-
-@pytest.fixture
-def store(tmp_path, empty_database):
-    shutil.copy(empty_database, tmp_path / "jobs.db")
-    database = Database(f"sqlite:///{tmp_path / 'jobs.db'}")
-    yield Store(database, CustomLogger(str(tmp_path / "logs")), Redactor())
-    database.dispose()
 
 
 def enqueue(store, max_pending=None, **changes):
@@ -83,6 +75,7 @@ def story(store, job_id):
                 lookups.logs.select()
                 .with_only_columns(lookups.logs.c.message)
                 .where(lookups.logs.c.background_job_id == job_id)
+                .order_by(lookups.logs.c.id)
             )
         )
 
@@ -281,6 +274,7 @@ def plans(store, question):
         return [" / ".join(step.detail for step in steps) for steps in explained]
 
 
+@only_on_sqlite
 @pytest.mark.parametrize(
     ("question", "index"),
     [
@@ -399,9 +393,9 @@ def test_the_statement_that_writes_an_outcome_is_itself_guarded(store, stale):
             connection.execute(lookups.jobs.update().values(status="pending"))
         values = {f"new_{column}": None for column in JOB_COLUMNS}
         token = "another" if stale == "token" else execution.token
-        before = connection.exec_driver_sql("SELECT total_changes()").scalar()
+        before = connection.execute(lookups.jobs.select()).all()
         _FINISH.execute(connection, [{**values, "new_status": "failed", "key": job_id, "token": token}])
-        assert connection.exec_driver_sql("SELECT total_changes()").scalar() == before
+        assert connection.execute(lookups.jobs.select()).all() == before
 
 
 def test_an_outcome_that_comes_twice_counts_once(store):
@@ -598,7 +592,7 @@ LAST_RECORD = {
 @pytest.mark.parametrize("how", ENDS_OF_A_RACE)
 def test_cancel_and_finish_at_the_same_time_end_in_one_of_the_two(store, tmp_path, how):
     """F33. Each side has connections of its own."""
-    other = Store(Database(f"sqlite:///{tmp_path / 'jobs.db'}"), store.logger, store.redactor)
+    other = Store(Database(store.database.url), store.logger, store.redactor)
     outcome, outcome_first, wish_first = ENDS_OF_A_RACE[how]
     seen = set()
 

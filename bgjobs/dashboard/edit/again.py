@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Row, func, select
 from bgjobs import clock
 from bgjobs.app_state import AppState
 from bgjobs.approval import JobCall
-from bgjobs.dashboard.actions import hurry, note
+from bgjobs.by_hand import note
+from bgjobs.dashboard.actions import hurry
 from bgjobs.exceptions import InvalidTransition
 from bgjobs.limits import limits_of_row
 from bgjobs.lookups import job_row, jobs

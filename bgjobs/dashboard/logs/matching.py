@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from itertools import chain, islice, pairwise
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, LargeBinary, Select, cast, func, or_, select
+from sqlalchemy import Connection, Select, func, select
 
 from bgjobs.dashboard.logs.query import LogQuery
+from bgjobs.dashboard.texts import may_contain
 from bgjobs.log_search import candidates, folded, indexed_up_to, is_available, trigram_query
 from bgjobs.lookups import logs
 
@@ -95,22 +96,14 @@ class Search:
 
     def _scan(self, beyond: int) -> Iterator[int]:
         """Matches among the logs with an id above ``beyond``, by reading them."""
-        rows = select(logs.c.id, logs.c.message).where(logs.c.id > beyond, self._may_contain())
+        may_have_it = may_contain(logs.c.message, self._term, self._connection.dialect.name)
+        rows = select(logs.c.id, logs.c.message).where(logs.c.id > beyond, may_have_it)
         for row in self._connection.execute(self._in_order(rows)):
             if self._contains_it(row.message):
                 yield row.id
 
     def _contains_it(self, message: object) -> bool:
         return isinstance(message, str) and self._term in folded(message)
-
-    def _may_contain(self) -> ColumnElement[bool]:
-        """What the database can say by itself. SQLite folds the case of ASCII alone, so it passes on every
-        message that has other characters."""
-        message = logs.c.message
-        if self._connection.dialect.name != "sqlite":
-            return func.lower(message).contains(self._term, autoescape=True)
-        has_more_than_ascii = func.length(message) != func.length(cast(message, LargeBinary))
-        return or_(func.instr(func.lower(message), self._term) > 0, has_more_than_ascii)
 
     def _in_order(self, statement: Select[Any]) -> Select[Any]:
         statement = self._of_type(statement)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bgjobs.dashboard.addresses import whole_number
+from bgjobs.dashboard.addresses import job_searched_for, whole_number
+from bgjobs.dashboard.paging import PER_PAGE, rows_per_page, search_term
 from bgjobs.models import LOG_TYPES
-from bgjobs.redaction import escape
 
-PER_PAGE = (10, 25, 50, 100)
-LONGEST_TERM = 200
 DEEPEST_ROW = 10_000
 """``page`` counts rows from the newest one on, so it is for the first pages; cursors go on from there."""
-
-_job_number = re.compile(r"#?([0-9]{1,18})", re.ASCII).fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +28,9 @@ class LogQuery:
 
     @classmethod
     def of(cls, args: Mapping[str, str]) -> LogQuery:
-        per_page = whole_number(args.get("per_page"))
-        per_page = per_page if per_page in PER_PAGE else PER_PAGE[0]
+        per_page = rows_per_page(args.get("per_page")) or PER_PAGE[0]
         return cls(
-            # Messages are stored escaped, so what is looked for is escaped the same way.
-            term=escape(args.get("q", "")[:LONGEST_TERM].strip())[:LONGEST_TERM],
+            term=search_term(args.get("q", "")),
             type=args.get("type", "") if args.get("type") in LOG_TYPES else "",
             per_page=per_page,
             page=min(max(whole_number(args.get("page")) or 1, 1), DEEPEST_ROW // per_page),
@@ -49,8 +42,7 @@ class LogQuery:
     @property
     def job_number(self) -> int | None:
         """The id of a job, when that is what was typed: ``1042`` or ``#1042``."""
-        number = _job_number(self.term)
-        return int(number[1]) if number else None
+        return job_searched_for(self.term)
 
     @property
     def is_first_page(self) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from bgjobs.dashboard import htmx
 from bgjobs.dashboard.glance import glance
 from bgjobs.dashboard.logs import queries
-from bgjobs.dashboard.logs.query import PER_PAGE, LogQuery
+from bgjobs.dashboard.logs.query import LogQuery
 from bgjobs.dashboard.logs.table import log_table
+from bgjobs.dashboard.paging import PER_PAGE, with_address
 from bgjobs.dashboard.section import Section
 
 SECTION = Section("Logs", ".logs", "l")
@@ -30,15 +31,5 @@ def show_logs() -> ResponseReturnValue:
     response = htmx.page_or_partial(
         "logs", tag, table=table, query=page.query, health=seen.health, per_page_choices=PER_PAGE
     )
-    return _with_address(response, page.query)
-
-
-def _with_address(response: Response, query: LogQuery) -> Response:
-    """Let the address bar follow: typing goes on in the same entry of the history, any other step is one to
-    come back from, and a poll is none."""
     shown = LogQuery.of(htmx.query_of_the_address_bar())
-    if htmx.wants_partial() and shown.address != query.address:
-        typing = shown.with_term("").address == query.with_term("").address
-        name = "HX-Replace-Url" if typing else "HX-Push-Url"
-        response.headers[name] = url_for(".logs", **query.address)
-    return response
+    return with_address(response, ".logs", shown, page.query)
