@@ -196,7 +196,8 @@ def _approved(state: AppState, row: Row[Any]) -> Reason:
     """Last: nothing keeps such a job from being started, it only fails then."""
     condition = "Its class and method are approved"
     try:
-        state.approval.call(row.class_name, row.method_name, row.parameters)
+        parameters = {} if row.parameters is None else row.parameters
+        state.approval.call_of_row(row.class_name, row.method_name, parameters).check_binding()
     except JobRunnerException as refusal:
         return Reason(condition, False, f"As it is now, it would fail: {_line(refusal)}", "Do what that says.")
     return Reason(

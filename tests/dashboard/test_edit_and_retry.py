@@ -12,7 +12,7 @@ from pages import Element, parsed
 from pressing import OURS, main_of, post, token_for
 from sites import Site
 
-from bgjobs import run_background_job
+from bgjobs import bulk, run_background_job
 
 ENDED = {"status": "failed", "completed_at": datetime.now(UTC)}
 
@@ -324,3 +324,18 @@ def test_the_name_of_a_hostile_parameter_is_text(shop: Site) -> None:
     assert "<img src=x>\\x1b" in page.words
     assert not page.all("img") + page.all("script")
     assert page.one("textarea").text == "\na</textarea><script>x</script>\n"
+
+
+def test_an_action_on_many_jobs_is_not_made_anew_with_other_jobs(shop: Site) -> None:
+    """It would delete jobs for somebody who may only edit."""
+    victim, client = ended_job(shop), shop.client()
+    job_id = bulk.dispatch(shop.state, "retry", [999], None)
+    shop.change(job_id, **ENDED)
+    assert client.get(f"/dashboard/jobs/{job_id}/edit").status_code == 409
+    data = {
+        "p.action": "delete",
+        "p.job_ids": f"[{victim}]",
+        "p.": f'{{"action": "delete", "job_ids": [{victim}]}}',
+    }
+    assert post(client, shop, f"{job_id}/edit", data=data).status_code == 409
+    assert shop.row(victim).status == "failed"

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from test_pausing import NOW, claim, enqueue, row, running, sent, store  # noqa: F401 - fixtures among them
+from test_pausing import NOW, claim, enqueue, row, running, sent  # noqa: F401 - a fixture among them
 
 from bgjobs import killing
 from bgjobs.exceptions import InvalidTransition, JobNotFound
@@ -12,7 +12,7 @@ from bgjobs.runner.outcome import Outcome
 from bgjobs.supervisor.requests import requested
 
 
-def test_the_row_tells_that_it_is_to_be_killed_and_by_whom(store):  # noqa: F811
+def test_the_row_tells_that_it_is_to_be_killed_and_by_whom(store):
     job_id = enqueue(store)
     claim(store)
     assert killing.kill(store, job_id, by="ada\n")
@@ -23,7 +23,7 @@ def test_the_row_tells_that_it_is_to_be_killed_and_by_whom(store):  # noqa: F811
     assert row(store, job_id).cancel_requested_by == "ada\\x0a"
 
 
-def test_who_was_asked_to_stop_before_can_be_killed(store):  # noqa: F811
+def test_who_was_asked_to_stop_before_can_be_killed(store):
     job_id = enqueue(store)
     claim(store)
     store.cancel(job_id, by="ada")
@@ -34,7 +34,7 @@ def test_who_was_asked_to_stop_before_can_be_killed(store):  # noqa: F811
     assert found.kill_requested_at > asked_at
 
 
-def test_a_killed_job_is_cancelled_and_a_retry_knows_nothing_of_it(store):  # noqa: F811
+def test_a_killed_job_is_cancelled_and_a_retry_knows_nothing_of_it(store):
     job_id = enqueue(store)
     (job,) = claim(store)
     killing.kill(store, job_id)
@@ -47,7 +47,7 @@ def test_a_killed_job_is_cancelled_and_a_retry_knows_nothing_of_it(store):  # no
     assert (row(store, job_id).kill_requested_at, row(store, job_id).cancel_requested_by) == (None, None)
 
 
-def test_only_a_process_that_a_supervisor_started_can_be_killed(store):  # noqa: F811
+def test_only_a_process_that_a_supervisor_started_can_be_killed(store):
     with pytest.raises(JobNotFound):
         killing.kill(store, 12)
     job_id = enqueue(store)

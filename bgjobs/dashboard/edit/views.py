@@ -66,7 +66,10 @@ def retry_edited(job_id: str, action: str) -> ResponseReturnValue:
 
 
 def _call(state: AppState, row: Row[Any]) -> JobCall:
-    """The call of the row. Its parameters need not fit any more: that is what the form is for."""
+    """The call of the row. Its parameters need not fit any more: that is what the form is for. Raises
+    :class:`ClassNotApproved` also for a class of our own, whose jobs other rights than this one make."""
+    if row.class_name not in state.approval.classes:
+        raise ClassNotApproved(str(row.class_name))
     try:
         return state.approval.call_of_row(row.class_name, row.method_name, row.parameters or {})
     except InvalidParameters:
