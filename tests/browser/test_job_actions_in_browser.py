@@ -28,11 +28,11 @@ def open_menu(page: Page) -> None:
 def test_kill_asks_first_and_the_focus_comes_back(site: LiveSite, page: Page) -> None:  # 15
     site.change(2, **RUNNING)
     page.goto(f"{site.url}/jobs/2")
-    dialog, kill = page.locator("dialog"), page.get_by_role("button", name="Kill…")
+    dialog, kill = page.locator("#confirm"), page.get_by_role("button", name="Kill…")
     open_menu(page)
     kill.click()
     expect(dialog).to_contain_text("Kill job #2? It and everything it started end at once, and it cannot tidy up.")
-    assert is_focused(page, "dialog button[value='']")
+    assert is_focused(page, "#confirm button[value='']")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     assert is_focused(page, "#kill")
@@ -106,7 +106,7 @@ def test_delete_asks_first_and_leads_to_the_list(site: LiveSite, page: Page) -> 
     page.goto(f"{site.url}/jobs/1")
     open_menu(page)
     page.get_by_role("button", name="Delete…").click()
-    expect(page.locator("dialog")).to_contain_text("Delete job #1?")
+    expect(page.locator("#confirm")).to_contain_text("Delete job #1?")
     page.get_by_role("button", name="Leave it").click()
     assert site.row(1).status == "failed"
     page.get_by_role("button", name="Delete…").click()
