@@ -37,17 +37,18 @@ class _Method:
 
     def __init__(self, function: FunctionType, bound: int) -> None:
         self.signature = inspect.signature(function)
+        self.doc = inspect.getdoc(function) or ""
         self._bound = bound  # what the call itself puts first: the instance, the class, or nothing
-        own = list(self.signature.parameters.values())[bound:]
-        only = own[0] if len(own) == 1 and own[0].kind in _PLAIN_KINDS else None
-        self._whole = only.name if only is not None and only.name in _WHOLE_DICT_NAMES else None
+        self.own = list(self.signature.parameters.values())[bound:]
+        only = self.own[0] if len(self.own) == 1 and self.own[0].kind in _PLAIN_KINDS else None
+        self.whole = only.name if only is not None and only.name in _WHOLE_DICT_NAMES else None
 
     def spread(self, parameters: dict[str, Any] | list[Any]) -> tuple[list[Any], dict[str, Any]]:
         """Positional and keyword arguments: a list is spread as the former, a dict as the latter, unless
         the method takes the dict whole (and the dict does not name that very parameter)."""
         if isinstance(parameters, list):
             return parameters, {}
-        if self._whole is not None and self._whole not in parameters:
+        if self.whole is not None and self.whole not in parameters:
             return [parameters], {}
         return [], parameters
 

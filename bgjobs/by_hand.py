@@ -75,8 +75,13 @@ def retry(changes: Changes, job_id: int, by: str | None) -> None:
 
 
 def cancel(changes: Changes, job_id: int, by: str | None) -> None:
-    changes.cancel(job_id, by=f"{by} on the dashboard" if by else "somebody on the dashboard")
+    changes.cancel(job_id, by=on_the_dashboard(by))
     note(changes, job_id, "Cancelled", by)
+
+
+def on_the_dashboard(by: str | None) -> str:
+    """Who wants something, in the words of a record."""
+    return f"{by} on the dashboard" if by else "somebody on the dashboard"
 
 
 def note(changes: Changes, job_id: int, done: str, by: str | None) -> None:
@@ -86,7 +91,7 @@ def note(changes: Changes, job_id: int, done: str, by: str | None) -> None:
 
 
 def _delete(state: AppState, job_ids: Sequence[int], by: str | None) -> Tally:
-    removed = remove(state, job_ids, f"{by} on the dashboard" if by else "somebody on the dashboard").jobs.total()
+    removed = remove(state, job_ids, on_the_dashboard(by)).jobs.total()
     with state.store.database.reading() as connection:
         left = len(existing(connection, job_ids))
     return Tally(removed, left, len(job_ids) - removed - left)

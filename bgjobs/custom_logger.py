@@ -101,6 +101,10 @@ def cancel_requested(job: NamedJob, grace: float, by: str | None = None) -> LogE
     )
 
 
+def killed(job: NamedJob, by: str | None) -> LogEntry:
+    return entry(INFO, job, f"Background job killed{f' by {by}' if by else ''}: SIGKILL to it and all it started")
+
+
 def paused(job: NamedJob, by: str | None) -> LogEntry:
     return entry(INFO, job, f"Background job paused{f' by {by}' if by else ''}; its timeout stands still")
 

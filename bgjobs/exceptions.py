@@ -5,6 +5,8 @@ The values an error speaks of are its attributes; nobody has to parse a message.
 
 from __future__ import annotations
 
+import datetime
+
 
 class JobRunnerException(Exception):
     """A background job could not be dispatched, run or changed."""
@@ -91,13 +93,16 @@ class JobNotFound(JobRunnerException):
 class InvalidTransition(JobRunnerException):
     """The job is not in a state from which this can be done."""
 
-    def __init__(self, job_id: int, status: str, action: str) -> None:
+    def __init__(
+        self, job_id: int, status: str, action: str, *, ended_at: datetime.datetime | None = None
+    ) -> None:
         super().__init__(
             f"Job {job_id} is {status}, so it cannot be {action}; nothing was changed. Look at its page."
         )
         self.job_id = job_id
         self.status = status
         self.action = action
+        self.ended_at = ended_at  # where it was too late, because the job has ended
 
 
 class JobTimedOut(JobRunnerException):

@@ -81,12 +81,38 @@ def due(connection: Connection, most: int, now: datetime) -> list[Any]:
     urgent, are never walked over. Due jobs of a paused queue are, where they come before the others.
     """
     found = _DUE_FIRST.fetch(connection, {"now": now, "most": most})  # mostly, all have one priority
-    if len(found) >= most:
-        return found
-    found = []
+    return found if len(found) >= most else _most_urgent(_DUE, connection, most, now)
+
+
+def ids_due(connection: Connection, most: int, now: datetime) -> list[int]:
+    """The ids of the jobs that :func:`due` finds, for who only looks: nothing of them is read or locked."""
+    return [row.id for row in _most_urgent(_IDS_DUE, connection, most, now)]
+
+
+def claimable(connection: Connection, job_id: int, now: datetime) -> dict[str, bool]:
+    """By the name of each condition of :data:`CLAIMABLE`, whether it holds for this job. Raises
+    :class:`JobNotFound`."""
+    conditions = [condition.label(name) for name, condition in CLAIMABLE.items()]
+    found = connection.execute(select(*conditions).where(jobs.c.id == possible_id(job_id)), {"now": now}).first()
+    if found is None:
+        raise JobNotFound(job_id)
+    return {name: bool(holds) for name, holds in found._mapping.items()}  # NULL is what the claim takes as false
+
+
+def paused_queue(connection: Connection, queue: Any) -> Row[Any] | None:
+    """Who paused a queue, and since when; None where it is open."""
+    return connection.execute(select(paused_queues).where(paused_queues.c.queue == queue)).first()
+
+
+def longest_running(connection: Connection, most: int) -> list[Row[Any]]:
+    """The jobs that run in processes of a supervisor, the longest running first."""
+    return list(connection.execute(_LONGEST_RUNNING, {"most": most}))
+
+
+def _most_urgent(statement: Prepared, connection: Connection, most: int, now: datetime) -> list[Any]:
+    found: list[Any] = []
     for priority in pending_priorities(connection):
-        wanted = {"priority": priority, "now": now, "most": most - len(found)}
-        found += _DUE.fetch(connection, wanted)
+        found += statement.fetch(connection, {"priority": priority, "now": now, "most": most - len(found)})
         if len(found) >= most:
             break
     return found
@@ -225,17 +251,20 @@ _EXECUTION = select(
 # from the commit on that paused it; no list in anybody's memory could promise that.
 _OF_OPEN_QUEUE = jobs.c.queue.not_in(select(paused_queues.c.queue))
 _OF_PRIORITY = jobs.c.priority == bindparam("priority")
-_IS_DUE = jobs.c.scheduled_at <= bindparam("now")
+_IS_DUE = jobs.c.scheduled_at <= bindparam("now", type_=jobs.c.scheduled_at.type)
+CLAIMABLE = {"pending": IS_PENDING, "due": _IS_DUE, "open_queue": _OF_OPEN_QUEUE}
+"""What has to be true of a job that is claimed, each condition by its name. The claim is made of these, and so is
+the answer why a job does not run (why.py)."""
 _LOWEST = select(func.min(jobs.c.priority).label("found")).where(IS_PENDING)
 
 
 def _first_of(found: Select[Any]) -> Select[Any]:
-    return (
-        found.where(IS_PENDING, _IS_DUE, _OF_OPEN_QUEUE)
-        .order_by(jobs.c.scheduled_at, jobs.c.id)
-        .limit(bindparam("most"))
-        .with_for_update(skip_locked=True)
-    )
+    claimable = found.where(*CLAIMABLE.values())
+    return claimable.order_by(jobs.c.scheduled_at, jobs.c.id).limit(bindparam("most"))
+
+
+def _to_claim(found: Select[Any]) -> Select[Any]:
+    return _first_of(found).with_for_update(skip_locked=True)
 
 
 _FIRST_PRIORITY = Prepared(_LOWEST)
@@ -243,8 +272,9 @@ _NEXT_PRIORITY = Prepared(_LOWEST.where(jobs.c.priority > bindparam("last")))
 _NEXT_DUE = Prepared(
     select(func.min(jobs.c.scheduled_at).label("found")).where(IS_PENDING, _OF_PRIORITY, _OF_OPEN_QUEUE)
 )
-_DUE = Prepared(_first_of(_EXECUTION.where(_OF_PRIORITY)))
-_DUE_FIRST = Prepared(_first_of(_EXECUTION.where(jobs.c.priority == _LOWEST.scalar_subquery())))
+_DUE = Prepared(_to_claim(_EXECUTION.where(_OF_PRIORITY)))
+_DUE_FIRST = Prepared(_to_claim(_EXECUTION.where(jobs.c.priority == _LOWEST.scalar_subquery())))
+_IDS_DUE = Prepared(_first_of(select(jobs.c.id).where(_OF_PRIORITY)))
 _CURRENT = Prepared(
     select(jobs.c.cancel_requested_at, jobs.c.scheduled_at, jobs.c.started_at)
     .where(jobs.c.id == bindparam("key"), jobs.c.execution_token == bindparam("token"), jobs.c.status == RUNNING)
@@ -256,9 +286,19 @@ _PENDING_OF = _EXECUTION.where(
 ).with_for_update(skip_locked=True)
 _SEQUENCE = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
 _RUNNING = select(jobs).where(IS_RUNNING).order_by(jobs.c.id)
-_REQUESTS = select(jobs.c.id, jobs.c.cancel_requested_at, jobs.c.cancel_requested_by, jobs.c.paused_at).where(
-    IS_RUNNING, or_(jobs.c.cancel_requested_at.is_not(None), jobs.c.paused_at.is_not(None))
+_LONGEST_RUNNING = (
+    select(jobs.c.id, jobs.c.class_name, jobs.c.method_name, jobs.c.started_at)
+    .where(IS_RUNNING, jobs.c.backend == "local")
+    .order_by(jobs.c.started_at, jobs.c.id)
+    .limit(bindparam("most"))
 )
+_REQUESTS = select(
+    jobs.c.id,
+    jobs.c.cancel_requested_at,
+    jobs.c.cancel_requested_by,
+    jobs.c.kill_requested_at,
+    jobs.c.paused_at,
+).where(IS_RUNNING, or_(jobs.c.cancel_requested_at.is_not(None), jobs.c.paused_at.is_not(None)))
 _PAUSED_QUEUES = select(paused_queues).order_by(paused_queues.c.queue)
 _CANCEL_REQUESTS = select(jobs.c.id, jobs.c.cancel_requested_by).where(
     IS_RUNNING, jobs.c.cancel_requested_at.is_not(None)

@@ -11,14 +11,12 @@ from datetime import UTC, datetime
 from sqlalchemy import delete, insert, select, update
 
 from bgjobs import custom_logger as wording
-from bgjobs.exceptions import InvalidParameters, InvalidTransition
+from bgjobs.exceptions import InvalidParameters
 from bgjobs.lookups import execution_of, job_row, jobs, paused_queues, possible_id
 from bgjobs.models import RUNNING
 from bgjobs.options import checked_queue
+from bgjobs.running_jobs import IN_ITS_OWN_PROCESS, not_running_so
 from bgjobs.store import Changes, Store, who
-
-# Only a process that a supervisor started can be stopped: an inline job runs in one of the application's.
-_CAN_BE_PAUSED = (jobs.c.status == RUNNING, jobs.c.backend == "local")
 
 
 def pause(store: Store, job_id: int, *, by: str | None = None) -> None:
@@ -43,12 +41,12 @@ def pause_on(changes: Changes, job_id: int, *, by: str | None = None, now: datet
     now, by = now or datetime.now(UTC), who(by)
     done = changes.connection.execute(
         update(jobs)
-        .where(jobs.c.id == possible_id(job_id), *_CAN_BE_PAUSED, jobs.c.paused_at.is_(None))
+        .where(jobs.c.id == possible_id(job_id), *IN_ITS_OWN_PROCESS, jobs.c.paused_at.is_(None))
         .values(paused_at=now, paused_by=by, updated_at=now)
     )
     row = job_row(changes.connection, job_id)
     if done.rowcount != 1:
-        raise InvalidTransition(job_id, _shown_status(row), "paused")
+        raise not_running_so(row, "paused")
     changes.note(wording.paused(execution_of(row, token="", attempt=0), by))
 
 
@@ -58,7 +56,7 @@ def resume_on(changes: Changes, job_id: int, *, by: str | None = None, now: date
     this_one = (jobs.c.id == possible_id(job_id), jobs.c.status == RUNNING, jobs.c.paused_at.is_not(None))
     row = changes.connection.execute(select(jobs).where(*this_one).with_for_update()).first()
     if row is None:
-        raise InvalidTransition(job_id, _shown_status(job_row(changes.connection, job_id)), "resumed")
+        raise not_running_so(job_row(changes.connection, job_id), "resumed")
     # Whoever adopts the job after the death of its supervisor has to know how long its clock stood still.
     before = row.paused_seconds if isinstance(row.paused_seconds, int | float) else 0.0
     seconds = 0.0 if row.paused_at is None else max(0.0, (now - row.paused_at).total_seconds())
@@ -86,12 +84,3 @@ def resume_queue(store: Store, queue: str) -> None:
     with store.database.writing() as connection:
         if connection.execute(delete(paused_queues).where(paused_queues.c.queue == queue)).rowcount == 0:
             raise InvalidParameters("this queue is not paused; see flask bgjobs status", path="queue")
-
-
-def _shown_status(row: object) -> str:
-    status = str(row.status)  # type: ignore[attr-defined]
-    if status != RUNNING:
-        return status
-    if row.backend != "local":  # type: ignore[attr-defined]
-        return "running in a process of the application"
-    return "paused" if row.paused_at is not None else "running"  # type: ignore[attr-defined]

@@ -80,6 +80,7 @@ class NewJob:
     retry_delay: RetryDelay
     timeout: float | None
     limits: Limits | None = None
+    retry_of: int | None = None  # the job of which it is a retry with other parameters
 
 
 class Store:
@@ -151,6 +152,7 @@ class Changes:
             "created_at": now,
             "updated_at": now,
             "attempt": 0,
+            "retry_of": job.retry_of,
         }
         job_id = _INSERT_JOB.insert(self.connection, values)
         shown = {
@@ -261,13 +263,27 @@ class Changes:
 
     def cancel(self, job_id: int, *, by: str | None = None, now: datetime | None = None) -> str:
         """Cancel a pending job, or note that a running one is to stop; the status then."""
+        if self.cancel_pending(job_id, by=by, now=now):
+            return CANCELLED
+        row = job_row(self.connection, job_id)
+        if row.status != RUNNING:
+            raise InvalidTransition(job_id, str(row.status), "cancelled", ended_at=row.completed_at)
+        now = now or clock.now()
+        self.connection.execute(
+            update(jobs)
+            .where(jobs.c.id == job_id, jobs.c.status == RUNNING, jobs.c.cancel_requested_at.is_(None))
+            .values(cancel_requested_at=now, cancel_requested_by=who(by), updated_at=now)
+        )
+        return RUNNING
+
+    def cancel_pending(self, job_id: int, *, by: str | None = None, now: datetime | None = None) -> bool:
+        """Cancel a pending job. False, and nothing is changed, for one that is not pending any more."""
         now, by = now or clock.now(), who(by)
-        this_job = jobs.c.id == possible_id(job_id)
         # First of all: two that change a job at a time would else each wait for the other.
         row = job_row(self.connection, job_id, for_update=True)
         stopped = self.connection.execute(
             update(jobs)
-            .where(this_job, jobs.c.status == PENDING)
+            .where(jobs.c.id == possible_id(job_id), jobs.c.status == PENDING)
             .values(
                 status=CANCELLED,
                 completed_at=_not_before(jobs.c.started_at, literal(now, _TIME)),
@@ -276,17 +292,10 @@ class Changes:
                 cancel_requested_by=by,
             )
         )
-        if stopped.rowcount == 1:
-            self._tell(wording.cancelled(_named(row)))
-            return CANCELLED
-        if row.status != RUNNING:
-            raise InvalidTransition(job_id, str(row.status), "cancelled")
-        self.connection.execute(
-            update(jobs)
-            .where(this_job, jobs.c.status == RUNNING, jobs.c.cancel_requested_at.is_(None))
-            .values(cancel_requested_at=now, cancel_requested_by=by, updated_at=now)
-        )
-        return RUNNING
+        if stopped.rowcount != 1:
+            return False
+        self._tell(wording.cancelled(_named(row)))
+        return True
 
     def retry(self, job_id: int, *, now: datetime | None = None) -> None:
         """Put a failed or cancelled job back to pending with a fresh count of retries."""
@@ -302,6 +311,7 @@ class Changes:
                 completed_at=None,
                 cancel_requested_at=None,
                 cancel_requested_by=None,
+                kill_requested_at=None,
                 progress_done=None,
                 progress_total=None,
                 progress_message=None,
@@ -431,6 +441,7 @@ _INSERT_JOB = Prepared(
         "created_at",
         "updated_at",
         "attempt",
+        "retry_of",
     ),
 )
 _INSERT_LOG = Prepared(insert(logs), ("background_job_id", "type", "message", "created_at"))

@@ -7,7 +7,7 @@ import os
 
 import click
 
-from bgjobs import pausing
+from bgjobs import killing, pausing
 from bgjobs.app_state import app_state
 from bgjobs.cli.group import bgjobs_commands, job_id, refusals_in_one_line
 from bgjobs.models import UNFINISHED
@@ -22,6 +22,17 @@ def cancel_command(job_id: int) -> None:
     status = state.store.cancel(job_id, by=_whoever_this_is())
     state.backend.wake()
     click.echo(f"Job {job_id} cancelled" if status not in UNFINISHED else f"Job {job_id} was asked to stop")
+
+
+@bgjobs_commands.command("kill")
+@job_id
+@refusals_in_one_line
+def kill_command(job_id: int) -> None:
+    """End a running job at once, with everything it started. It cannot tidy up."""
+    state = app_state()
+    news = killing.kill(state.store, job_id, by=_whoever_this_is())
+    state.backend.wake()
+    click.echo(f"Job {job_id} is being killed{'' if news else ' already'}")
 
 
 @bgjobs_commands.command("retry")

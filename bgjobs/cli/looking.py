@@ -1,4 +1,4 @@
-"""The commands that show: status, list, show, logs."""
+"""The commands that show: status, list, show, logs, why."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from bgjobs.models import STATUSES, UNFINISHED
 from bgjobs.records import Record, job_with_story, newest_jobs, running_record
 from bgjobs.redaction import escape, escape_lines
 from bgjobs.supervisor.status import supervisor_status
+from bgjobs.why import NOTHING, obstacle, why
 
 _LOOK_INTERVAL = 0.1
 
@@ -146,6 +147,29 @@ def logs_command(job_id: int, follow: bool, as_json: bool) -> None:
         if not follow or found["status"] not in UNFINISHED:
             return
         time.sleep(_LOOK_INTERVAL)
+
+
+@bgjobs_commands.command("why")
+@job_id
+@as_json
+@refusals_in_one_line
+def why_command(job_id: int, as_json: bool) -> None:
+    """Say why a job does not run, and what to do about it."""
+    reasons = why(app_state(), job_id)
+    if as_json:
+        print_json([asdict(reason) for reason in reasons])
+        return
+    found = obstacle(reasons)
+    if found is None:
+        click.echo(NOTHING)
+    else:
+        click.echo(found.words)
+        if found.remedy:
+            click.echo(found.remedy)
+    if len(reasons) > 1:
+        click.echo()
+        for reason in reasons:
+            click.echo(f"{'ok ' if reason.holds else 'NOT'}  {reason.condition}: {reason.words}")
 
 
 def _describe(supervisor: Record | None) -> str:

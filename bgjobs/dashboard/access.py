@@ -16,7 +16,8 @@ ACTIONS = frozenset({"retry", "edit", "cancel", "kill", "pause", "delete", "queu
 """What an access function can allow one by one. "edit" is to retry with other parameters, "pause" to pause and
 resume a running job, "queues" to pause and resume a queue."""
 
-_SAME_RIGHT = {"resume": "pause"}  # whoever may do one of them may do the other
+# Whoever may do one of them may do the other: an undo cancels what waits again.
+_SAME_RIGHT = {"resume": "pause", "undo": "cancel"}
 
 # The files of ours are in the package, too; and the progress of one job has a ticket of its own.
 _FOR_EVERYBODY = ("static", "progress")

@@ -1,8 +1,10 @@
-"""Numbers in an address, which anybody may have typed."""
+"""Numbers in an address, which anybody may have typed; and where to go when a job is not there any more."""
 
 from __future__ import annotations
 
 import re
+
+from flask import current_app
 
 from bgjobs.exceptions import JobNotFound
 
@@ -33,3 +35,8 @@ def number_of_job(text: str) -> int:
     if number is None:
         raise JobNotFound(text)
     return number
+
+
+def address_of_list() -> str:
+    """The endpoint of the list in which a job stood."""
+    return ".jobs" if "bgjobs.jobs" in current_app.view_functions else ".logs"

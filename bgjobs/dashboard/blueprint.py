@@ -14,6 +14,7 @@ from flask.typing import ResponseReturnValue
 from bgjobs.dashboard.access import action_of_request, check_access, check_may, is_for_everybody, may
 from bgjobs.dashboard.counts import count_words
 from bgjobs.dashboard.csrf import check_origin_and_token, csrf_token, keep_token, leave_us_to_ourselves
+from bgjobs.dashboard.edit import views as edit
 from bgjobs.dashboard.glance import assets_version
 from bgjobs.dashboard.headers import add_headers
 from bgjobs.dashboard.health import views as health
@@ -25,9 +26,10 @@ from bgjobs.dashboard.problems import answer_errors
 from bgjobs.dashboard.processes import views as processes
 from bgjobs.dashboard.progress import views as progress
 from bgjobs.dashboard.queues import views as queues
+from bgjobs.dashboard.said import forget, last_said
 from bgjobs.locations import static_folder, templates_folder
 
-PAGES = (overview, jobs, logs, job, processes, queues, health, progress)
+PAGES = (overview, jobs, logs, job, edit, processes, queues, health, progress)
 SECTIONS = tuple(page.SECTION for page in PAGES if hasattr(page, "SECTION"))
 
 
@@ -64,6 +66,7 @@ def _guard() -> ResponseReturnValue | None:
 
 def _finish(response: Response) -> Response:
     keep_token(response)
+    forget(response)
     return add_headers(response)
 
 
@@ -73,6 +76,7 @@ def _names_for_templates() -> dict[str, Any]:
         "asset": _address_of_asset,
         "count": count_words,
         "csrf_token": csrf_token,
+        "last_said": last_said,
         "here": f".{(request.endpoint or '').rpartition('.')[2]}",
         "may": may,
         "sections": SECTIONS,

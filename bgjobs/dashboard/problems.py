@@ -4,6 +4,7 @@ an administrator needs besides goes to the application's log."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 from flask import Blueprint, Response, current_app, make_response, render_template
@@ -141,11 +142,11 @@ def _or_it_was_old(settings: Settings) -> str:
 
 
 def _too_late(error: InvalidTransition) -> Problem:
-    return Problem(
-        409,
-        "It was too late for that",
-        f"Job #{error.job_id} is {error.status}, so it cannot be {error.action}. Nothing was changed.",
-    )
+    text = f"Job #{error.job_id} is {error.status}, so it cannot be {error.action}. Nothing was changed."
+    if error.ended_at is not None:
+        ended = f"{error.ended_at.astimezone(UTC):%H:%M:%S} UTC"
+        text = f"Job #{error.job_id} already finished at {ended}; nothing was {error.action}."
+    return Problem(409, "It was too late for that", text)
 
 
 def _logged(error: Exception, problem: Problem) -> Response:

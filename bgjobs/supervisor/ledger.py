@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row
 from sqlalchemy.exc import StatementError
 
 from bgjobs import clock, lookups, samples
+from bgjobs import custom_logger as wording
 from bgjobs.fail_points import ARMED, reach
 from bgjobs.limits import added_niceness
 from bgjobs.models import PENDING
@@ -297,6 +298,8 @@ class Ledger:
         found = requested(lookups.requests(changes.connection), open_ones)
         for running, by in found.to_stop:
             changes.stopping(running.job, self._kill_grace, by)
+        for running, by in found.to_kill:
+            changes.note(wording.killed(running.job, by))
         return found
 
     def _close_written(self) -> None:

@@ -1,4 +1,4 @@
-"""What people ask of running jobs, and what is to be done about it: stop one, hold it up, let it go on."""
+"""What people ask of running jobs, and what is to be done about it: stop or kill one, hold it up, let it go on."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class Requested:
     """The running jobs for which a request is news."""
 
     to_stop: list[tuple[RunningJob, str | None]] = field(default_factory=list)  # and who asked for it
+    to_kill: list[tuple[RunningJob, str | None]] = field(default_factory=list)
     to_pause: list[RunningJob] = field(default_factory=list)
     to_resume: list[RunningJob] = field(default_factory=list)
 
@@ -23,6 +24,8 @@ class Requested:
         """Send the signals."""
         for running, by in self.to_stop:
             running.stop("cancel", grace, by=by)
+        for running, by in self.to_kill:
+            running.kill_for(by)
         for running in self.to_pause:
             running.pause()
         for running in self.to_resume:
@@ -30,14 +33,20 @@ class Requested:
 
 
 def requested(rows: Iterable[Row[Any]], running: Iterable[RunningJob]) -> Requested:
-    """Compare what the rows ask for with what was done. A job that is being stopped is let alone."""
+    """Compare what the rows ask for with what was done. A job that is being stopped is let alone, but for one
+    that is to be killed: whoever wants that does not wait for the end of the grace period.
+
+    One that waits in its process for the jobs before it is only told to stop: a kill would be theirs.
+    """
     asked = {row.id: row for row in rows}
     found = Requested()
     for job in running:
-        if job.stop_reason is not None:
-            continue
         row = asked.get(job.job.id)
-        if row is not None and row.cancel_requested_at is not None:
+        if row is not None and row.kill_requested_at is not None and job.has_begun and not job.killed:
+            found.to_kill.append((job, row.cancel_requested_by))
+        elif job.stop_reason is not None:
+            continue
+        elif row is not None and row.cancel_requested_at is not None:
             found.to_stop.append((job, row.cancel_requested_by))
         elif row is not None and job.paused_at is None:
             found.to_pause.append(job)

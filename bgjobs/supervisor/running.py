@@ -13,7 +13,7 @@ from bgjobs.processes.pool import Process
 from bgjobs.runner.lost import Traces, lost, told_of
 from bgjobs.runner.outcome import Execution, Outcome
 
-StopReason = Literal["cancel", "timeout", "memory"]
+StopReason = Literal["cancel", "kill", "timeout", "memory"]
 
 
 _NOTHING_SEEN = Outcome("lost")
@@ -29,7 +29,7 @@ class RunningJob:
     deadline: float | None  # of its timeout, on the monotonic clock
     has_begun: bool = True  # False while it waits in its process for the jobs before it
     stop_reason: StopReason | None = None
-    stopped_by: str | None = None  # who cancelled it
+    stopped_by: str | None = None  # who cancelled or killed it
     kill_at: float | None = None
     killed: bool = False
     progress: Any = None  # what it said last, as it came
@@ -58,6 +58,11 @@ class RunningJob:
         """SIGKILL to the job and everything it started."""
         self.killed = True
         signals.kill(self.identity)
+
+    def kill_for(self, by: str | None) -> None:
+        """Kill it because ``by`` wants that, whatever it was being stopped for."""
+        self.stop_reason, self.stopped_by, self.paused_at = "kill", by, None
+        self.kill()
 
     def stop(self, reason: StopReason, grace: float, now: float | None = None, *, by: str | None = None) -> None:
         """Ask the job to stop. A second reason changes nothing. ``by`` is who cancelled it."""
@@ -119,9 +124,10 @@ class RunningJob:
         if self.stop_reason is None:
             return lost(self.job, traces, usage)
         traces = replace(traces, by_us=True)
-        if self.stop_reason == "cancel":
+        if self.stop_reason in ("cancel", "kill"):
             by = f" by {self.stopped_by}" if self.stopped_by else ""
-            told = told_of(traces, usage, f"Cancelled{by}: ")
+            done = "Cancelled" if self.stop_reason == "cancel" else "Killed"
+            told = told_of(traces, usage, f"{done}{by}: ")
             return told._replace(kind="stopped", exception_type=JobCancelled.__name__)
         beyond = self._beyond_its_limit(usage)
         told = told_of(traces, usage, f"{beyond.exception_message} It did not leave in an orderly way: ")

@@ -183,6 +183,10 @@
     if (isSidePoll(ctx.sourceElement)) return;
     const rows = [...document.querySelectorAll("[data-rows] tbody tr")];
     const focused = live()?.contains(document.activeElement) ? document.activeElement : null;
+    if (!isPoll(ctx.sourceElement)) { // an answer to a button; what was said and opened before is over
+      if (ctx.response?.status < 400) $("#answer")?.replaceChildren();
+      closeMenu();
+    }
     before = {
       top: Number($("[data-rows]")?.dataset.top ?? 0),
       state: $("[data-state]")?.dataset.state,
@@ -200,7 +204,6 @@
     if (isPoll(ctx.sourceElement)) {
       markArrivals(before.top);
     } else {
-      if (ctx.response?.status < 400) $("#answer")?.replaceChildren();
       showTop();
       announce($("[data-summary]")?.textContent, true);
     }
@@ -315,6 +318,17 @@
       form.elements.confirmed.value = typed || "yes";
       form.requestSubmit(button);
     });
+  });
+
+  // ---- menus: closed by Escape, and by a click beside them ----
+
+  const openMenu = () => $("[data-menu][open]");
+  const closeMenu = () => openMenu()?.removeAttribute("open");
+  document.addEventListener("click", ({ target }) => { if (!openMenu()?.contains(target) && !$("dialog[open]")) closeMenu(); });
+  document.addEventListener("keydown", ({ key }) => {
+    if (key !== "Escape" || !openMenu() || $("dialog[open]")) return;
+    openMenu().querySelector("summary").focus();
+    closeMenu();
   });
 
   // ---- the switches at the top ----

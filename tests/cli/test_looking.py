@@ -235,3 +235,40 @@ def test_every_command_explains_itself(run: CommandLine) -> None:
     for command in commands:
         assert f"\n  {command} " in overview
         assert run("bgjobs", command, "--help").exit_code == 0
+
+
+# -- why ----------------------------------------------------------------------------------------------------
+
+
+def test_why_a_job_does_not_run(waiting: CommandLine) -> None:
+    waiting("run-job", WORK, "show", "--delay", "3600")
+    result = waiting("bgjobs", "why", "1")
+    assert (result.exit_code, result.stderr) == (0, "")
+    words, remedy, blank, *conditions = result.stdout.splitlines()
+    assert words.startswith("It is scheduled in ")
+    assert (remedy, blank) == ("Nothing has to be done: it starts by itself then.", "")
+    assert conditions[0] == "ok   It is pending: It waits to be started."
+    assert conditions[1] == f"NOT  Its time has come: {words}"
+    found = waiting.json("bgjobs", "why", "1")
+    assert found[1] == {"condition": "Its time has come", "holds": False, "words": words, "remedy": remedy}
+    assert len(found) == len(conditions) == 9
+
+
+def test_why_of_a_job_that_has_ended_or_never_was(told: CommandLine) -> None:
+    assert told("bgjobs", "why", "2").stdout.splitlines() == [
+        "It failed a moment ago.",
+        "To run it again: flask bgjobs retry 2",
+    ]
+    result = told("bgjobs", "why", "99")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "Error: There is no job 99. It may have been removed: list the jobs.\n",
+    )
+
+
+def test_a_hostile_row_is_told_without_its_control_characters(waiting: CommandLine) -> None:
+    waiting("run-job", WORK, "show")
+    edit(waiting, "UPDATE background_jobs SET class_name = ?, queue = ?", "a\x1b[2J\n", "\x1b]0;q\x07")
+    output = waiting("bgjobs", "why", "1").stdout
+    assert "a\\x1b[2J" in output
+    assert not set(output) & {"\x1b", "\x07", "\r"}

@@ -20,14 +20,14 @@ ELSEWHERE = {"REMOTE_ADDR": "203.0.113.7"}
 
 def every_request(site: Site, job_id: int) -> Iterator[tuple[str, str]]:
     """Method and path of every route of the dashboard, a new one included, but for the static files."""
-    values = {"job_id": job_id, "number": 1, "action": "cancel", "step": "pause", "token": "x"}
+    values = {"job_id": job_id, "number": 1, "step": "pause", "token": "x"}
     with site.app.test_request_context():
         adapter = site.app.url_map.bind("localhost")
         for rule in site.app.url_map.iter_rules():
             if rule.endpoint.startswith("bgjobs.") and rule.endpoint != "bgjobs.static":
-                path = adapter.build(
-                    rule.endpoint, {name: values[name] for name in rule.arguments - set(rule.defaults or {})}
-                )
+                known = {**values, "action": "edit" if rule.endpoint == "bgjobs.edited" else "cancel"}
+                asked = rule.arguments - set(rule.defaults or {})
+                path = adapter.build(rule.endpoint, {name: known[name] for name in asked})
                 for method in sorted(rule.methods or ()):
                     yield method, path
                     yield method, f"{path}/"

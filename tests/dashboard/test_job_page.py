@@ -49,7 +49,7 @@ def test_tells_of_a_job_that_succeeded(make_site: Callable[..., Site]) -> None:
     assert "Completed" in attempt.words
     assert "open" in attempt.attributes
     assert "Background job completed processing" in page.words
-    assert not page.all("form")
+    assert [button.words for button in page.all("button")] == ["Delete…"]
 
 
 def test_tells_of_a_job_that_failed(make_site: Callable[..., Site]) -> None:
@@ -61,7 +61,7 @@ def test_tells_of_a_job_that_failed(make_site: Callable[..., Site]) -> None:
     assert (newest.attributes["id"], first.attributes["id"]) == ("attempt-2", "attempt-1")
     assert "ValueError: no such user" in newest.words
     assert "raise ValueError(message)" in newest.one("pre", id="traceback-2").text
-    assert buttons(page) == ["Retry"]
+    assert buttons(page) == ["Retry", "Delete…"]
 
 
 def test_tells_how_a_process_ended(site: Site) -> None:
@@ -221,9 +221,9 @@ def test_a_secret_that_is_cut_in_two_is_not_shown(site: Site) -> None:
 
 
 def press(site: Site, job_id: int, **headers: str) -> tuple[int, str]:
-    """Press the one button on the page of a job."""
+    """Press the first button on the page of a job."""
     client = site.client()
-    form = parsed(client.get(f"/dashboard/jobs/{job_id}").text).one("main").one("form")
+    form = parsed(client.get(f"/dashboard/jobs/{job_id}").text).one("main").all("form")[0]
     data = {str(field.attributes["name"]): field.attributes["value"] for field in form.all("input")}
     response = client.post(form.attributes["action"], data=data, headers=headers)
     return response.status_code, response.location or response.text
@@ -249,7 +249,7 @@ def test_retry_by_htmx_shows_the_new_state(site: Site) -> None:
     page = parsed(text)
     assert status == 200
     assert page.one("p", class_="job-state").words == "Pending"
-    assert buttons(page) == ["Cancel"]
+    assert buttons(page) == ["Cancel", "Undo"]
     assert not page.all("main")
 
 

@@ -230,10 +230,11 @@ ASKED = [
 def test_what_is_asked_and_what_is_done_about_it(of_row, of_job, done):
     job = running(7)
     job.stop_reason, job.paused_at = of_job[0], 1.0 if of_job[1] else None
-    rows = [SimpleNamespace(id=8, cancel_requested_at=NOW, cancel_requested_by=None, paused_at=None)]
+    unasked = {"cancel_requested_by": "ada", "kill_requested_at": None, "paused_at": None}
+    rows = [SimpleNamespace(id=8, cancel_requested_at=NOW, **unasked)]
     if of_row is not None:
         stop, pause = (NOW if asked else None for asked in of_row)
-        rows.append(SimpleNamespace(id=7, cancel_requested_at=stop, cancel_requested_by="ada", paused_at=pause))
+        rows.append(SimpleNamespace(id=7, cancel_requested_at=stop, **{**unasked, "paused_at": pause}))
     found = requested(rows, [job])
     assert (len(found.to_stop), len(found.to_pause), len(found.to_resume)) == done
 

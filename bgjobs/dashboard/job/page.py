@@ -20,7 +20,7 @@ from bgjobs.dashboard.job.runs import Runs, runs_of
 from bgjobs.dashboard.job.usage import Usage, usage_of
 from bgjobs.dashboard.job.waterfall import Waterfall, waterfall_of
 from bgjobs.dashboard.progress.words import Progress, progress_of
-from bgjobs.models import CANCELLED, FAILED, PENDING, RUNNING, UNFINISHED
+from bgjobs.models import CANCELLED, FAILED, RUNNING, UNFINISHED
 from bgjobs.redaction import Redactor, shorten
 
 _VALUE_LENGTH = 64 * 1024
@@ -43,9 +43,8 @@ class JobPage:
     badge: Badge
     started_iso: str | None  # while it runs: bgjobs.js counts on from here
     is_stopping: bool
-    can_retry: bool
-    can_cancel: bool
-    cancel_question: str
+    is_being_killed: bool
+    is_paused: bool
     error: str
     progress: Progress | None
     waterfall: Waterfall | None
@@ -79,9 +78,8 @@ def job_page(
         badge=formats.job_badge(job.status, retry_count=job.retry_count, scheduled_at=job.scheduled_at, now=now),
         started_iso=_iso(job.started_at) if running else None,
         is_stopping=running and job.cancel_requested_at is not None,
-        can_retry=job.status in (FAILED, CANCELLED),
-        can_cancel=job.status == PENDING or (running and job.cancel_requested_at is None),
-        cancel_question=_cancel_question(job, state.settings.kill_grace),
+        is_being_killed=running and job.kill_requested_at is not None,
+        is_paused=running and job.paused_at is not None,
         error="" if attempts and attempts[0].error == error else error,  # once is enough
         progress=progress_of(job, redactor, secrets),
         waterfall=waterfall_of(job, story.attempts, now),
@@ -95,12 +93,6 @@ def job_page(
         logs=[_log(row, redactor, secrets, now) for row in story.logs],
         has_more_logs=story.has_more_logs,
     )
-
-
-def _cancel_question(job: Row[Any], kill_grace: float) -> str:
-    if job.status == RUNNING:
-        return f"Ask job #{job.id} to stop? It gets SIGTERM, then SIGKILL if it still runs after {kill_grace:g} s."
-    return f"Cancel job #{job.id}? It will not start."
 
 
 def _command(status: Any) -> str:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, redirect, request, url_for
+from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from bgjobs import samples
 from bgjobs.app_state import app_state
 from bgjobs.dashboard import actions, htmx
-from bgjobs.dashboard.access import who
-from bgjobs.dashboard.addresses import number_of_job, place_in, whole_number
+from bgjobs.dashboard.access import may, who
+from bgjobs.dashboard.addresses import address_of_list, number_of_job, place_in, whole_number
 from bgjobs.dashboard.csrf import csrf_token
 from bgjobs.dashboard.glance import assets_version, glance
 from bgjobs.dashboard.job import queries
 from bgjobs.dashboard.job.following import news
+from bgjobs.dashboard.job.offers import offers
 from bgjobs.dashboard.job.page import job_page
 from bgjobs.dashboard.job.transcript import Source, whole
 from bgjobs.dashboard.job.usage import usage_of
+from bgjobs.dashboard.job.waiting import waiting
 from bgjobs.dashboard.problems import POST_ONLY, answer
+from bgjobs.dashboard.said import about, go_to
 from bgjobs.lookups import job_row
-from bgjobs.models import RUNNING
+from bgjobs.models import PENDING, RUNNING
+
+_WORDS_KEEP_FOR = 15  # seconds; what follows the clock in "in 3 minutes" is that old at the most
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -36,13 +41,22 @@ def show_job(job_id: str) -> ResponseReturnValue:
     seen = glance()
     with seen.reading() as connection:
         story = queries.job_story(connection, number_of_job(job_id))
-    tag = seen.tag(story.version, csrf_token())
+    waits = story.job.status == PENDING
+    # What it waits for changes with other jobs and with the time.
+    waited = (seen.pulse.newest_log, int(seen.now.timestamp()) // _WORDS_KEEP_FOR) if waits else ()
+    tag = seen.tag(story.version, waited, csrf_token())
     if htmx.is_shown_already(tag):
         return htmx.not_modified(tag)
     with seen.reading() as connection:
         points = samples.of_job(connection, story.job.id)
-    page = job_page(story, points, seen.state, seen.now, with_output=not htmx.wants_partial())
-    return htmx.page_or_partial("job", tag, job=page, health=seen.health)
+    return htmx.page_or_partial(
+        "job",
+        tag,
+        job=job_page(story, points, seen.state, seen.now, with_output=not htmx.wants_partial()),
+        offers=[item for item in offers(story.job, seen.state.settings.kill_grace) if may(item.name)],
+        waiting=waiting(seen.state, story.job.id, seen.now) if waits else None,
+        health=seen.health,
+    )
 
 
 def show_usage(job_id: str) -> ResponseReturnValue:
@@ -79,8 +93,9 @@ def show_output(job_id: str, number: str) -> ResponseReturnValue:
 
 
 def act_on_job(job_id: str, action: str) -> ResponseReturnValue:
-    actions.ON_A_JOB[action](app_state(), number_of_job(job_id), who())
-    return _show_again(job_id)
+    number = number_of_job(job_id)
+    actions.ON_A_JOB[action](app_state(), number, who())
+    return _show_again(action, number)
 
 
 def say_post_only(job_id: str, action: str) -> ResponseReturnValue:
@@ -89,6 +104,14 @@ def say_post_only(job_id: str, action: str) -> ResponseReturnValue:
     return response
 
 
-def _show_again(job_id: str) -> ResponseReturnValue:
-    """The job after a button was pressed: a form goes to its page, htmx gets the new state at once."""
-    return show_job(job_id) if htmx.wants_partial() else redirect(url_for(".job", job_id=job_id), 303)
+def _show_again(action: str, number: int) -> ResponseReturnValue:
+    """The job after a button was pressed, and what there is to say of it: a form goes to its page, htmx gets the
+    new state at once. After a removal there is only the list to go to."""
+    said = about(action, number)
+    if action == "delete":
+        return go_to(url_for(address_of_list()), said)
+    if not htmx.wants_partial():
+        return go_to(url_for(".job", job_id=number), said)
+    page = make_response(show_job(str(number)))
+    page.set_data(page.get_data(as_text=True) + render_template("bgjobs/job/_answer.html", said=said))
+    return page
