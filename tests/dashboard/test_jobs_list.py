@@ -15,7 +15,7 @@ from pages import addresses, parsed, shown_jobs
 from sites import PARTIAL, Site
 from sqlalchemy import event
 
-from bgjobs.dashboard.jobs import choices, matching, queries
+from bgjobs.dashboard.jobs import choices, matching, queries, ways
 from bgjobs.dashboard.shared import Shared
 
 NOW = datetime.now(UTC)
@@ -334,7 +334,7 @@ def test_a_walk_that_is_given_up_says_so_and_goes_on(site: Site, monkeypatch: py
 
 
 def test_a_class_of_many_methods_is_walked_another_way(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matching, "_MOST_METHODS", 2)
+    monkeypatch.setattr(ways, "_MOST_METHODS", 2)
     ids = site.dispatch_many(4, class_name="app.Many")
     for number, job_id in enumerate(ids):
         site.change(job_id, method_name=f"m{number}")
@@ -446,12 +446,12 @@ def test_values_that_make_no_sense(site: Site, name: str) -> None:
     site.dispatch_many(3)
     for value in VALUES:
         for kind in ({}, PARTIAL):
-            started = time.monotonic()
+            started = time.process_time()  # whatever else the computer does
             address = f"/dashboard/jobs?{urlencode({name: value}, errors='surrogatepass')}"
             response = site.get(address, headers=kind)
             assert response.status_code == 200, (name, value)
             assert "<script>" not in response.text.partition("<body>")[2]
-            assert time.monotonic() - started < 3
+            assert time.process_time() - started < 3
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

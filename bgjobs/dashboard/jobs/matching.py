@@ -7,7 +7,7 @@ the query fits, too. It looks at so many and then gives up, and says how far it 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -22,7 +22,6 @@ from sqlalchemy import (
     Text,
     asc,
     desc,
-    func,
     select,
     type_coerce,
     union_all,
@@ -30,18 +29,17 @@ from sqlalchemy import (
 from sqlalchemy.sql import FromClause
 
 from bgjobs.dashboard import formats
-from bgjobs.dashboard.counts import COUNTED, Count, counted
+from bgjobs.dashboard.counts import Count, counted
 from bgjobs.dashboard.jobs.query import RETRYING, SCHEDULED, SEPARATOR, JobQuery
 from bgjobs.dashboard.jobs.spans import ids_of_times
+from bgjobs.dashboard.jobs.ways import shortest_way, status_of
 from bgjobs.dashboard.texts import may_contain
 from bgjobs.lookups import jobs
-from bgjobs.models import PENDING
 from bgjobs.redaction import Redactor
 
 WALKED = 8_000
 """Jobs that a walk looks at where no index knows those that match: up to 50 ms, of a million (measured)."""
 _PATIENCE = 1.0  # seconds for a search in texts: then the reader gets what was found and is told how far that is
-_MOST_METHODS = 20  # of a class: each is a walk of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ class Walk:
         self._term = "" if query.job_number else query.term.casefold()
         self._deadline = time.monotonic() + _PATIENCE
         self._bounds = self._ids_between()
-        self._ways, self._covered = self._choose_ways()
+        self._way = shortest_way(connection, query)
 
     @property
     def looks_at_each(self) -> bool:
@@ -128,11 +126,11 @@ class Walk:
         """What the index does not know of the query."""
         query, column = self._query, row.c
         found: list[ColumnElement[bool]] = []
-        if query.state and "status" not in self._covered:
-            found.append(column.status == _status_of(query.state))
-        if query.class_name and "class" not in self._covered:
+        if query.state and "status" not in self._way.covers:
+            found.append(column.status == status_of(query.state))
+        if query.class_name and "class" not in self._way.covers:
             found.append(column.class_name == query.class_name)
-        if query.method_name and "method" not in self._covered:
+        if query.method_name and "method" not in self._way.covers:
             found.append(column.method_name == query.method_name)
         if query.state == RETRYING:
             found.append(column.retry_count > 0)
@@ -154,7 +152,7 @@ class Walk:
 
     def _on_the_way(self, *columns: Any) -> Select[Any]:
         """The jobs of the index, in order, without a limit."""
-        parts = [select(*columns).where(*way, *self._bounds) for way in self._ways]
+        parts = [select(*columns).where(*way, *self._bounds) for way in self._way.parts]
         order = asc if self._query.ascends else desc
         if len(parts) == 1:
             return parts[0].order_by(order(jobs.c.id))
@@ -168,40 +166,6 @@ class Walk:
         last = self._on_the_way(jobs.c.id).offset(self._walked - 1).limit(1)
         return next(iter(self._connection.scalars(last)), None)
 
-    def _choose_ways(self) -> tuple[list[Sequence[ColumnElement[bool]]], frozenset[str]]:
-        """The conditions that an index answers, each of them a walk; and what of the query they cover."""
-        query = self._query
-        if query.job_number:
-            return [(jobs.c.id == query.job_number,)], frozenset()
-        ways: list[tuple[list[Sequence[ColumnElement[bool]]], frozenset[str]]] = []
-        if query.state:
-            ways.append(([(jobs.c.status == _status_of(query.state),)], frozenset({"status"})))
-        if query.class_name:
-            methods = [query.method_name] if query.method_name else self._methods_of(query.class_name)
-            if methods is not None:
-                of_class = jobs.c.class_name == query.class_name
-                each = [(of_class, jobs.c.method_name == method) for method in methods]
-                ways.append((list(each) or [(of_class,)], frozenset({"class", "method"})))
-        if len(ways) < 2:
-            return ways[0] if ways else ([()], frozenset())
-        return min(ways, key=self._length_of)
-
-    def _length_of(self, way: tuple[list[Sequence[ColumnElement[bool]]], frozenset[str]]) -> int:
-        found = [counted(self._connection, select(jobs.c.id).where(*part)).number for part in way[0]]
-        return min(sum(found), COUNTED)
-
-    def _methods_of(self, class_name: str) -> list[str] | None:
-        """The methods of a class that jobs have, by one look into the index each; None where there are many."""
-        next_one = select(func.min(jobs.c.method_name)).where(jobs.c.class_name == class_name)
-        found: list[str] = []
-        method = self._connection.scalar(next_one)
-        while isinstance(method, str):
-            found.append(method)
-            if len(found) > _MOST_METHODS:
-                return None
-            method = self._connection.scalar(next_one.where(jobs.c.method_name > method))
-        return found
-
     def _ids_between(self) -> list[ColumnElement[bool]]:
         query = self._query
         first, last = ids_of_times(self._connection, query.since, query.until)
@@ -209,10 +173,6 @@ class Walk:
         before = [number for number in (last, query.before, query.top and query.top + 1) if number]
         bounds: list[ColumnElement[bool]] = [jobs.c.id > first] if first else []
         return [*bounds, jobs.c.id < min(before)] if before else bounds
-
-
-def _status_of(state: str) -> str:
-    return PENDING if state in (RETRYING, SCHEDULED) else state
 
 
 _PARAMETERS: Any = jobs.c.parameters.type
