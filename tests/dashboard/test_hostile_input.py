@@ -207,6 +207,7 @@ def test_an_edited_job_is_shown(site: Site, edit: str) -> None:
         assert response.status_code == 200, response.text
         assert "hunter22" not in response.text
         assert len(response.text) < 300_000
+    assert site.get(f"/dashboard/_/jobs/{job_id}/usage", headers=PARTIAL).status_code == 200
 
 
 @pytest.mark.parametrize(
