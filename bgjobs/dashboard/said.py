@@ -50,7 +50,7 @@ def _say_on_next_page(response: Response, said: Said | None) -> None:
             COOKIE,
             f"{said.action}-{said.job_id}",
             max_age=_LIVES_FOR,
-            path=url_for(".logs"),
+            path=url_for(".overview"),
             secure=request.is_secure,
             httponly=True,
             samesite="Strict",
@@ -78,4 +78,4 @@ def last_said() -> Said | None:
 def forget(response: Response) -> None:
     """Have the browser forget what was said."""
     if "bgjobs_said" in g:
-        response.delete_cookie(COOKIE, path=url_for(".logs"), httponly=True, samesite="Strict")
+        response.delete_cookie(COOKIE, path=url_for(".overview"), httponly=True, samesite="Strict")

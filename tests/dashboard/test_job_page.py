@@ -49,7 +49,7 @@ def test_tells_of_a_job_that_succeeded(make_site: Callable[..., Site]) -> None:
     assert "Completed" in attempt.words
     assert "open" in attempt.attributes
     assert "Background job completed processing" in page.words
-    assert [button.words for button in page.all("button")] == ["Delete…"]
+    assert buttons(page) == ["Delete…"]
 
 
 def test_tells_of_a_job_that_failed(make_site: Callable[..., Site]) -> None:
