@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, Table, text
+from sqlalchemy import Connection, Table, TextClause, text
 
 from bgjobs.models import CANCELLED, COMPLETED, FAILED, PENDING, JobMetric
 from bgjobs.prepared import Prepared
@@ -108,15 +109,32 @@ def count(connection: Connection, ended: Iterable[Ended], now: datetime) -> None
                 row["number"] += 1
                 row["seconds"] += seconds
     if rows:
-        _ADD.execute(connection, list(rows.values()))
+        _adding_one(connection.dialect.name).execute(connection, list(rows.values()))
 
 
-# Written out, because SQLAlchemy has this clause for each database in a module of its own.
-_ADD = Prepared(
-    text(
+def adding(dialect: str, rows: str) -> TextClause:
+    """The statement that adds ``rows``, a VALUES or a SELECT, to the numbers that are there.
+
+    Written out, because SQLAlchemy has this clause for each database in a module of its own.
+    """
+    others = _ADD_ON_MARIADB if dialect in ("mysql", "mariadb") else _ADD_TO_OTHERS
+    return text(
         "INSERT INTO bgjobs_metrics (span, minute, class_name, method_name, kind, bucket, number, seconds) "
-        "VALUES (1, :minute, :class_name, :method_name, :kind, :bucket, :number, :seconds) "
-        "ON CONFLICT (span, minute, class_name, method_name, kind, bucket) DO UPDATE "
-        "SET number = bgjobs_metrics.number + excluded.number, seconds = bgjobs_metrics.seconds + excluded.seconds"
+        f"{rows} {others}"
     )
+
+
+_ADD_TO_OTHERS = (
+    "ON CONFLICT (span, minute, class_name, method_name, kind, bucket) DO UPDATE "
+    "SET number = bgjobs_metrics.number + excluded.number, seconds = bgjobs_metrics.seconds + excluded.seconds"
 )
+_ADD_ON_MARIADB = (
+    "ON DUPLICATE KEY UPDATE number = bgjobs_metrics.number + VALUES(number), "
+    "seconds = bgjobs_metrics.seconds + VALUES(seconds)"
+)
+
+
+@cache
+def _adding_one(dialect: str) -> Prepared:
+    values = "VALUES (1, :minute, :class_name, :method_name, :kind, :bucket, :number, :seconds)"
+    return Prepared(adding(dialect, values))

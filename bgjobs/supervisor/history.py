@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, select, text
+from sqlalchemy import Connection, delete, func, select
 
 from bgjobs import clock
 from bgjobs.database import Database
-from bgjobs.metrics import metrics, minute_of
+from bgjobs.metrics import adding, metrics, minute_of
 from bgjobs.supervisor.leisure import SECONDS_AT_A_TIME, Leisure
 
 HOURS_OF_MINUTES = 25
@@ -71,7 +71,7 @@ def _oldest(connection: Connection, span: int, before: int) -> int | None:
 
 def _roll_up(connection: Connection, first: int) -> None:
     stretch = {"first": first, "end": first + _STRETCH}
-    connection.execute(_ADD_TO_HOUR, {**stretch, "hour": first // _HOUR * _HOUR})
+    connection.execute(adding(connection.dialect.name, _HOUR_OF_MINUTES), stretch)
     connection.execute(
         delete(metrics).where(
             metrics.c.span == _MINUTE, metrics.c.minute >= stretch["first"], metrics.c.minute < stretch["end"]
@@ -79,11 +79,10 @@ def _roll_up(connection: Connection, first: int) -> None:
     )
 
 
-_ADD_TO_HOUR = text(
-    "INSERT INTO bgjobs_metrics (span, minute, class_name, method_name, kind, bucket, number, seconds) "
-    "SELECT 60, CAST(:hour AS INTEGER), class_name, method_name, kind, bucket, sum(number), sum(seconds) "
-    "FROM bgjobs_metrics WHERE span = 1 AND minute >= :first AND minute < :end "
-    "GROUP BY class_name, method_name, kind, bucket "
-    "ON CONFLICT (span, minute, class_name, method_name, kind, bucket) DO UPDATE "
-    "SET number = bgjobs_metrics.number + excluded.number, seconds = bgjobs_metrics.seconds + excluded.seconds"
+# "WHERE true" tells SQLite that no join comes (sqlite.org, "UPSERT", 2.2).
+_HOUR_OF_MINUTES = (
+    "SELECT 60, hour, class_name, method_name, kind, bucket, total, seconds FROM ("
+    "SELECT min(minute) - min(minute) % 60 AS hour, class_name, method_name, kind, bucket, sum(number) AS total, "
+    "sum(seconds) AS seconds FROM bgjobs_metrics WHERE span = 1 AND minute >= :first AND minute < :end "
+    "GROUP BY class_name, method_name, kind, bucket) AS minutes WHERE true"
 )

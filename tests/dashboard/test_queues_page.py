@@ -207,7 +207,7 @@ def test_every_question_is_a_look_up(site: Site) -> None:
     """No table is read, and no pending job is looked at but in the index of the queues."""
     site.dispatch(queue="mail")
     statement = str(
-        queries._waiting(datetime.now(UTC), 10).compile(
+        queries._of(queries._walk.c.queue, datetime.now(UTC).where(queries._is_name), 10).compile(
             dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}
         )
     )

@@ -229,3 +229,9 @@ def test_what_is_not_long_ago_is_left_alone_by_a_busy_one(database, clock):
     clock.at += 700
     history.work(is_busy=True)
     assert spans(database) == [1]
+
+
+def test_minutes_become_hours_on_each_database(store):
+    add(store.database, HOUR, HOUR + 1, HOUR + 59, number=2)
+    tidy(store.database)
+    assert found(store.database) == {(60, HOUR, "completed", 3): (6, 1.5)}

@@ -2,19 +2,16 @@
 
 import math
 import random
-import shutil
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from databases import only_on_sqlite
 
 from bgjobs import ExampleJob, metrics
-from bgjobs.custom_logger import CustomLogger
-from bgjobs.database import Database
 from bgjobs.metrics import bucket_of, kind_of, minute_of, percentile, seconds_between, seconds_of
-from bgjobs.redaction import Redactor
 from bgjobs.runner.outcome import Outcome
-from bgjobs.store import NewJob, Store
+from bgjobs.store import NewJob
 
 NOW = datetime(2030, 1, 31, 12, 0, 30, tzinfo=UTC)
 SEAT = {"host": "h", "boot_id": "b", "pid_namespace": "n", "pid": 4711, "process_started": "99"}
@@ -117,14 +114,6 @@ def test_seconds(start, end, seconds):
 # -- what is counted ------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def store(tmp_path, empty_database):
-    shutil.copy(empty_database, tmp_path / "jobs.db")
-    database = Database(f"sqlite:///{tmp_path / 'jobs.db'}")
-    yield Store(database, CustomLogger(str(tmp_path / "logs")), Redactor())
-    database.dispose()
-
-
 def begin(store, count=1, waited=1.0, method="run", max_retries=3):
     """Executions that start at NOW."""
     due = NOW - timedelta(seconds=waited)
@@ -224,6 +213,7 @@ def test_nothing_is_counted_when_the_transaction_fails(store):
     assert counted(store) == {}
 
 
+@only_on_sqlite
 def test_times_that_nobody_can_read_count_as_none(store):
     (job,) = begin(store)
     with store.database.writing() as connection:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CTE, Connection, Row, ScalarSelect, Select, func, select
+from sqlalchemy import CTE, ColumnElement, Connection, Row, ScalarSelect, Select, func, literal, select
 
 from bgjobs.dashboard.counts import COUNTED
 from bgjobs.lookups import IS_PENDING, IS_RUNNING, jobs, queues_paused
@@ -31,9 +31,14 @@ class QueuesFound:
 
 
 def queues_found(connection: Connection, now: datetime) -> QueuesFound:
-    number = len(connection.execute(select(_walk.c.queue).where(_is_name).limit(SHOWN + 1)).all())
-    most = min(COUNTED, _ENTRIES // max(1, number))
-    waiting = connection.execute(_waiting(now, most)).all()
+    names = list(connection.scalars(select(_walk.c.queue).where(_is_name).limit(SHOWN + 1)))
+    number, most = len(names), min(COUNTED, _ENTRIES // max(1, len(names)))
+    waiting: Sequence[Row[Any]]
+    if connection.dialect.name in ("mysql", "mariadb"):  # no subquery in a FROM knows the row that it is for
+        found = [connection.execute(_of(literal(name), now, most)) for name in names[:SHOWN]]
+        waiting = [row for rows in found for row in rows]
+    else:
+        waiting = connection.execute(_of(_walk.c.queue, now, most).where(_is_name).limit(SHOWN)).all()
     return QueuesFound(
         waiting=waiting,
         has_more=number > SHOWN,
@@ -56,23 +61,19 @@ _walk = _walk_of_names()
 _is_name = _walk.c.queue.is_not(None)
 
 
-def _waiting(now: datetime, most: int) -> Select[Any]:
-    """For each queue, how many of its jobs are due and will be, up to one more than ``most``, and the oldest."""
-    of_queue = (IS_PENDING, jobs.c.queue == _walk.c.queue)
+def _of(queue: ColumnElement[Any], now: datetime, most: int) -> Select[Any]:
+    """How many jobs of a queue are due and will be, up to one more than ``most``, and the oldest."""
+    of_queue = (IS_PENDING, jobs.c.queue == queue)
 
     def count(*wanted: Any) -> ScalarSelect[Any]:
         rows = select(jobs.c.id).where(*of_queue, *wanted).limit(most + 1).correlate(_walk).subquery()
         return select(func.count()).select_from(rows).scalar_subquery()
 
-    return (
-        select(
-            _walk.c.queue,
-            count(jobs.c.scheduled_at <= now).label("due"),
-            count(jobs.c.scheduled_at > now).label("later"),
-            select(func.min(jobs.c.scheduled_at)).where(*of_queue).scalar_subquery().label("oldest"),
-        )
-        .where(_is_name)
-        .limit(SHOWN)
+    return select(
+        queue.label("queue"),
+        count(jobs.c.scheduled_at <= now).label("due"),
+        count(jobs.c.scheduled_at > now).label("later"),
+        select(func.min(jobs.c.scheduled_at)).where(*of_queue).scalar_subquery().label("oldest"),
     )
 
 
