@@ -207,9 +207,9 @@ def test_every_question_is_a_look_up(site: Site) -> None:
     """No table is read, and no pending job is looked at but in the index of the queues."""
     site.dispatch(queue="mail")
     statement = str(
-        queries._of(queries._walk.c.queue, datetime.now(UTC).where(queries._is_name), 10).compile(
-            dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}
-        )
+        queries._of(queries._walk.c.queue, datetime.now(UTC), 10)
+        .where(queries._is_name)
+        .compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
     )
     with site.state.store.database.reading() as connection:
         steps = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")]
