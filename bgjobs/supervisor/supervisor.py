@@ -47,6 +47,7 @@ PACE = 0.005
 SPARES_WHEN_CALM = 2
 CALM_AFTER = 2.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
+COMPLAIN_AFTER = 5.0
 _INDEX_BATCH = 2000
 # Seconds for which nobody can start another supervisor after one that met a damaged database.
 STANDSTILL = 10.0
@@ -92,6 +93,7 @@ class Supervisor:
         self._written_at = 0.0
         self._last_claimed = 0
         self._pause = 0.0
+        self._failed_at, self._told = 0.0, False
         self._suspicious = False  # something that is to be written may be what does not go in
 
     def run(self) -> int:
@@ -106,13 +108,12 @@ class Supervisor:
         while not self._left:
             try:
                 self._turn()
-                self._pause = 0.0
+                self._pause, self._told = 0.0, False
             except DatabaseDamaged as error:
                 console.error("%s The supervisor starts no more jobs and leaves.", error)
                 self._left, status = True, 1
             except BackendUnavailable as error:
-                if self._pause == 0.0:
-                    console.warning("%s The supervisor tries again until it answers.", error)
+                self._complain(error)
                 self._rest()
             # The edge of the loop: whatever went wrong with one job, the others are still to be seen to.
             except Exception:  # noqa: BLE001
@@ -285,6 +286,14 @@ class Supervisor:
         elif self._stop_at_once or time.monotonic() >= self._stop_asked_at + self._config.kill_grace:
             self._ledger.release_all()
             self._left = True
+
+    def _complain(self, error: BackendUnavailable) -> None:
+        """Once, and not of a database that is only busy for a moment."""
+        if self._pause == 0.0:
+            self._failed_at = time.monotonic()
+        if not self._told and time.monotonic() >= self._failed_at + COMPLAIN_AFTER:
+            self._told = True
+            console.warning("%s The supervisor tries again until it answers.", error)
 
     def _rest(self) -> None:
         """Before the next try; a supervisor that shall stop does not wait for a database for ever, and no job runs

@@ -3,6 +3,7 @@
   const $ = (selector) => document.querySelector(selector);
   const boxes = () => [...document.querySelectorAll("[name=job]")];
   const bar = $("#bulk"), all = bar.elements.all;
+  const say = (it, words) => { if (it.textContent !== words) it.textContent = words; }; // no news, no change
   let last;
 
   function show() {
@@ -11,14 +12,16 @@
     const isWhole = ticked > 0 && ticked === shown.length;
     all.checked &&= isWhole;
     const number = all.checked ? Number(value) : ticked, words = number.toLocaleString("en");
-    $("[data-selected]").textContent = `${words} selected`;
-    $("[data-matching]").textContent = dataset.words;
-    all.parentNode.hidden = !all.checked && value <= ticked;
-    for (const { dataset: its, textContent } of bar.querySelectorAll("button")) {
+    say($("[data-selected]"), `${words} selected`);
+    say($("[data-matching]"), dataset.words);
+    const isIdle = !all.checked && value <= ticked;
+    if (all.parentNode.hidden !== isIdle) all.parentNode.hidden = isIdle;
+    if (bar.said !== number) for (const { dataset: its, textContent } of bar.querySelectorAll("button")) {
       its.goOn = `${textContent.trim()} ${words} job${number > 1 ? "s" : ""}`;
       its.typed = number > 100 ? number : "";
       its.confirm = its.typed || !its.easy ? `${its.goOn}? ${its.ask}` : "";
     }
+    bar.said = number;
     if (every) {
       every.checked = isWhole;
       every.indeterminate = ticked > 0 && !isWhole;

@@ -137,7 +137,7 @@ def test_deleting_asks_first(site: LiveSite, page: Page, jobs_url: str) -> None:
     page.goto(jobs_url)
     for job_id in ids[:2]:
         page.locator(f"#job-{job_id} [name=job]").check()
-    delete, dialog = page.locator("#bulk").get_by_role("button", name="Delete"), page.locator("dialog")
+    delete, dialog = page.locator("#bulk").get_by_role("button", name="Delete"), page.locator("dialog[open]")
     delete.click()
     expect(dialog).to_contain_text("Delete 2 jobs? What belongs to them goes, too")
     assert is_focused(page, "dialog button[value='']")
@@ -163,7 +163,7 @@ def test_all_matching_with_the_number_typed(site: LiveSite, page: Page, jobs_url
     look(page)
     expect(page.get_by_label("Select all 214 matching")).to_be_checked()
     page.locator("#bulk").get_by_role("button", name="Delete").click()
-    dialog = page.locator("dialog")
+    dialog = page.locator("dialog[open]")
     yes = dialog.get_by_role("button", name="Delete 214 jobs")
     expect(dialog).to_contain_text("Type 214 to go on")
     assert is_focused(page, "dialog button[value='']")
@@ -217,7 +217,7 @@ def test_by_keyboard_alone(site: LiveSite, page: Page, jobs_url: str) -> None:  
         if is_focused(page, "#bulk button[value=cancel]"):
             break
     page.keyboard.press("Enter")
-    expect(page.locator("dialog")).to_be_visible()
+    expect(page.locator("dialog[open]")).to_be_visible()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.locator("#answer")).to_have_text("1 cancelled or asked to stop.")

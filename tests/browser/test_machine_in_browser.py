@@ -22,7 +22,7 @@ def test_a_queue_is_paused_after_a_question_and_resumed(site: LiveSite, page: Pa
     page.goto(f"{site.url}/queues")
     pause = page.get_by_role("button", name="Pause default")
     pause.click()
-    dialog = page.locator("dialog")
+    dialog = page.locator("dialog[open]")
     expect(dialog).to_contain_text("Pause the queue default? Its 2 pending jobs will wait; what runs goes on.")
     assert is_focused(page, "dialog button[value='']")
     page.keyboard.press("Escape")
@@ -46,7 +46,7 @@ def test_a_running_job_is_asked_to_stop_from_the_table(site: LiveSite, page: Pag
     row = page.locator("#job-2")
     expect(row).to_contain_text("iB")
     page.get_by_role("button", name="Cancel job 2").click()
-    expect(page.locator("dialog")).to_contain_text("Ask job #2 to stop?")
+    expect(page.locator("dialog[open]")).to_contain_text("Ask job #2 to stop?")
     page.get_by_role("button", name="Cancel the job").click()
     expect(row).to_contain_text("was asked to stop")
     assert site.row(2).cancel_requested_at is not None
