@@ -113,6 +113,7 @@
 
   function end(text, button) {
     ended = true;
+    document.body.dataset.ended = ""; // for the others
     clearTimeout(timer);
     say(text, button, () => location.reload());
   }

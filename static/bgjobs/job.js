@@ -23,7 +23,7 @@
   }
 
   setInterval(() => {
-    if (document.hidden || !Number(all("[data-keep=interval]")[0]?.value)) return;
+    if (document.hidden || "ended" in document.body.dataset || !Number(all("[data-keep=interval]")[0]?.value)) return;
     for (const box of all("[data-output]:not([data-done])")) if (box.closest("details").open) pull(box).catch(() => {});
   }, 1000);
 

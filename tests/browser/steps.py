@@ -16,7 +16,9 @@ WATCH_CHANGES = """() => {
     window.changes = [];
     const note = ({ target }) => {
         const element = target.nodeType === Node.TEXT_NODE ? target.parentElement : target;
-        if (!element?.closest("[data-poll], [data-side-poll], time")) window.changes.push(element?.outerHTML);
+        // What a running job uses is another thing at each look.
+        const may = "[data-poll], [data-side-poll], time, #usage";
+        if (!element?.closest(may)) window.changes.push(element?.outerHTML);
     };
     const all = { subtree: true, childList: true, attributes: true, characterData: true };
     new MutationObserver((list) => list.forEach(note)).observe(document.body, all);

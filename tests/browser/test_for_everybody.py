@@ -259,10 +259,12 @@ def test_everything_is_reached_by_keyboard(
         page.goto(address)
         open_details(page)
         wanted = page.evaluate(f"() => {{ {MARKED} return window.marked(); }}")
-        for _ in range(wanted + 1):
+        for _ in range(2 * wanted + 10):  # a field for a date has several stops
             page.keyboard.press("Tab")
             outlined = page.evaluate("window.reach()")
             assert outlined, (name, page.evaluate("document.activeElement.outerHTML.slice(0, 120)"))
+            if not page.evaluate("window.missed()"):
+                break
         assert page.evaluate("window.missed()") == [], name
 
 
@@ -276,8 +278,9 @@ def test_every_page_keeps_to_the_policy(
         full_site.change(2, updated_at=datetime.now(UTC))
         look(page)
         for opener in page.locator("[data-help], [hx-confirm] button").all():
-            opener.click()
-            page.keyboard.press("Escape")
+            if opener.is_visible():  # some are in a menu
+                opener.click()
+                page.keyboard.press("Escape")
     errors.found = [text for text in errors.found if "404 (NOT FOUND)" not in text]  # the page that is gone
 
 
@@ -372,7 +375,7 @@ def test_the_row_under_the_pointer_stays_where_it_is(site: LiveSite, page: Page)
     page.set_viewport_size({"width": 1280, "height": 500})
     page.goto(f"{site.logs}?per_page=25")
     row = page.locator("#logs tbody tr").nth(6)
-    for scrolled in (0, 150):
+    for scrolled in (0, 400):
         page.evaluate("y => scrollTo(0, y)", scrolled)
         row.hover() if not scrolled else page.mouse.move(5, 5)
         before = [page.evaluate("scrollY"), row.bounding_box(), row.get_attribute("id")]

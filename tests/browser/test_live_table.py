@@ -236,7 +236,7 @@ def test_a_hidden_page_asks_for_nothing_and_catches_up(site: LiveSite, page: Pag
 def test_the_server_goes_and_comes_back(site: LiveSite, page: Page, errors: Errors) -> None:  # 10
     errors.expected = True
     page.clock.install()
-    page.goto(site.url)
+    page.goto(site.logs)
     shown = rows(page)
     # Counted in the page, whose clock stands still meanwhile: the news of a request may come late.
     page.evaluate(

@@ -156,7 +156,7 @@ def test_a_refusal_stands_beside_its_field_and_what_was_typed_stays(
     assert "typed-secret" not in response.text
     assert newest(shop).id == count
     if "times" in typed or len(typed["to"]) < 10:
-        (field,) = (item for item in parsed(response.text).all("div", class_="field") if told in item.words)
+        (field,) = (item for item in parsed(response.text).all("div", class_="edit-field") if told in item.words)
         assert field.all("input")[0].attributes["name"] == f"p.{next(iter(typed))}"
         assert field.all("input")[0].attributes["aria-invalid"] == "true"
 
