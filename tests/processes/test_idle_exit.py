@@ -15,8 +15,9 @@ from bgjobs.supervisor.config import SupervisorConfig
 from bgjobs.supervisor.lock import FileLock
 
 # Seconds within which a job starts, whatever the supervisor was about to do: nine of ten, because the machine may
-# have other things to do; and all of them. A stranded one would wait for ever.
-STARTS_WITHIN, ALL_START_WITHIN = 1.0, 10.0
+# have other things to do; and all of them. A stranded one would wait for ever. Some tenths are usual, but here a
+# supervisor is forked from the test runner, which may have a gigabyte loaded by then.
+STARTS_WITHIN, ALL_START_WITHIN = 3.0, 10.0
 # Two hundred were promised: BGJOBS_TEST_IDLE_ROUNDS=200.
 ROUNDS = int(os.environ.get("BGJOBS_TEST_IDLE_ROUNDS", "100"))
 
