@@ -21,7 +21,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from bench.full_house import LOGS_OF_A_JOB, fill, open_house
+from bench.full_house import CLASSES, LOGS_OF_A_JOB, fill, open_house
 from bgjobs.app_state import app_state
 
 ROUNDS = 21
@@ -30,10 +30,19 @@ PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}
 
 def cases(app: Flask, jobs: int) -> list[tuple[str, str, dict[str, str], float]]:
     """What is asked for, and in how many milliseconds it has to be there."""
-    tag = app.test_client().get("/dashboard", headers=PARTIAL).headers["HX-PTag"]
+
+    def unchanged(path: str) -> dict[str, str]:
+        return {**PARTIAL, "HX-PTag": app.test_client().get(path, headers=PARTIAL).headers["HX-PTag"]}
+
     return [
-        ("Logs, first page", "/dashboard", {}, 50),
-        ("Logs, unchanged poll", "/dashboard", {**PARTIAL, "HX-PTag": tag}, 3),
+        ("Overview with the logs", "/dashboard", {}, 50),
+        *(
+            (f"Overview, {name}", f"/dashboard/_/overview?range={name}", PARTIAL, 50)
+            for name in ("1h", "24h", "7d")
+        ),
+        ("Overview, unchanged poll", "/dashboard/_/overview", unchanged("/dashboard/_/overview"), 3),
+        ("Logs, first page", "/dashboard/logs", {}, 50),
+        ("Logs, unchanged poll", "/dashboard/logs", unchanged("/dashboard/logs"), 3),
         ("Logs, from the middle on", f"/dashboard?before={jobs * LOGS_OF_A_JOB // 2}", {}, 50),
         ("Logs, page 1,000", "/dashboard?page=1000", {}, 50),
         ("Logs, one type", "/dashboard?type=failure", PARTIAL, 50),
@@ -45,7 +54,21 @@ def cases(app: Flask, jobs: int) -> list[tuple[str, str, dict[str, str], float]]
         ("Logs, number of a job", "/dashboard?q=%23123456", PARTIAL, 50),
         ("Logs, two letters that are everywhere (jo)", "/dashboard?q=jo", PARTIAL, 200),
         ("Logs, two letters that are nowhere (zq)", "/dashboard?q=zq", PARTIAL, 200),
+        ("Jobs, first page", "/dashboard/jobs", {}, 50),
+        ("Jobs, unchanged poll", "/dashboard/jobs", unchanged("/dashboard/jobs"), 3),
+        ("Jobs, 100 rows", "/dashboard/jobs?per_page=100", {}, 50),
+        ("Jobs, oldest first", "/dashboard/jobs?sort=oldest", PARTIAL, 50),
+        ("Jobs that failed", "/dashboard/jobs?state=failed", PARTIAL, 50),
+        ("Jobs of a class that failed", f"/dashboard/jobs?state=failed&class={CLASSES[1][0]}", PARTIAL, 50),
+        ("Jobs of a class", f"/dashboard/jobs?class={CLASSES[1][0]}", PARTIAL, 50),
+        ("Jobs of a queue", "/dashboard/jobs?queue=slow", PARTIAL, 50),
+        ("Jobs, a text in their parameters", "/dashboard/jobs?q=user123456@", PARTIAL, 50),
+        ("Jobs, two letters that are nowhere (zq)", "/dashboard/jobs?q=zq", PARTIAL, 200),
         ("One job", f"/dashboard/jobs/{jobs // 2}", {}, 50),
+        ("One job that waits, and why", f"/dashboard/jobs/{jobs - 10}", {}, 50),
+        ("Processes", "/dashboard/processes", {}, 50),
+        ("Queues", "/dashboard/queues", {}, 50),
+        ("Health", "/dashboard/health", {}, 50),
     ]
 
 
