@@ -17,7 +17,7 @@ from bgjobs.dashboard.edit.again import RetriedMeanwhile, check_ended, newest_jo
 from bgjobs.dashboard.edit.fields import ALL, Field, fields_of, left_out
 from bgjobs.dashboard.edit.reading import read
 from bgjobs.dashboard.formats import line
-from bgjobs.dashboard.problems import Problem, answer
+from bgjobs.dashboard.problems import Problem, Refused
 from bgjobs.dashboard.said import about, go_to
 from bgjobs.exceptions import ClassNotApproved, InvalidParameters, JobRunnerException, MethodNotApproved, QueueFull
 from bgjobs.lookups import job_row
@@ -32,25 +32,13 @@ def add_to(blueprint: Blueprint) -> None:
 def edit_job(job_id: str) -> ResponseReturnValue:
     check_may("edit")
     state = app_state()
-    with state.store.database.reading() as connection:
-        row, newest = job_row(connection, number_of_job(job_id)), newest_job(connection)
-    check_ended(row)
-    try:
-        call = _call(state, row)
-    except JobRunnerException as refusal:
-        return answer(_not_editable(row.id, refusal))
+    row, newest, call = _to_edit(state, job_id)
     return _form(row.id, call, fields_of(call, state.redactor), newest)
 
 
 def retry_edited(job_id: str, action: str) -> ResponseReturnValue:
     state = app_state()
-    with state.store.database.reading() as connection:
-        row, newest = job_row(connection, number_of_job(job_id)), newest_job(connection)
-    check_ended(row)
-    try:
-        before = _call(state, row)
-    except JobRunnerException as refusal:
-        return answer(_not_editable(row.id, refusal))
+    row, newest, before = _to_edit(state, job_id)
     parameters, fields = read(fields_of(before, state.redactor), request.form, before, state.redactor)
     if parameters is None:
         return _form(row.id, before, fields, newest, refused="Correct what is marked, then send it again.")
@@ -63,6 +51,18 @@ def retry_edited(job_id: str, action: str) -> ResponseReturnValue:
     except (InvalidParameters, ClassNotApproved, MethodNotApproved, QueueFull) as refusal:
         return _form(row.id, before, _beside(fields, refusal), newest, refused=line(refusal))
     return go_to(url_for(".job", job_id=made), about("edit", made))
+
+
+def _to_edit(state: AppState, job_id: str) -> tuple[Row[Any], int, JobCall]:
+    """The row of an ended job, the newest job there is, and the call. Raises :class:`Refused`, and as
+    :func:`check_ended` does."""
+    with state.store.database.reading() as connection:
+        row, newest = job_row(connection, number_of_job(job_id)), newest_job(connection)
+    check_ended(row)
+    try:
+        return row, newest, _call(state, row)
+    except JobRunnerException as refusal:
+        raise Refused(_not_editable(row.id, refusal)) from refusal
 
 
 def _call(state: AppState, row: Row[Any]) -> JobCall:
