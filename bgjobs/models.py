@@ -1,4 +1,4 @@
-"""The three tables. Columns only: what may happen to a row is decided in ``store.py``.
+"""The tables. Columns only: what may happen to a row is decided in ``store.py``.
 
 They stand in a metadata of their own, so that they fit any host whatever its declarative base is.
 """
@@ -13,7 +13,7 @@ from sqlalchemy import (
     BigInteger,
     DateTime,
     Dialect,
-    Float,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -100,7 +100,7 @@ class JsonText(TypeDecorator[Any]):
 
 class Base(DeclarativeBase):
     metadata = MetaData()
-    type_annotation_map = {datetime: UtcDateTime(), int: Integer(), float: Float()}  # noqa: RUF012
+    type_annotation_map = {datetime: UtcDateTime(), int: Integer(), float: Double()}  # noqa: RUF012
 
 
 class BackgroundJob(Base):
@@ -150,6 +150,8 @@ class BackgroundJob(Base):
     progress_message: Mapped[str | None] = mapped_column(Text)
     result: Mapped[Any] = mapped_column(JsonText, nullable=True)
     retry_of: Mapped[int | None] = mapped_column(_Id)  # the job of which this is a retry with other parameters
+    # A message with the execution token is on its way to a worker (backend celery); only while the job is pending.
+    published_at: Mapped[datetime | None]
 
     logs: Mapped[list[JobLog]] = relationship(back_populates="job", passive_deletes=True)
     attempts: Mapped[list[JobAttempt]] = relationship(back_populates="job", passive_deletes=True)
@@ -184,6 +186,9 @@ class BackgroundJob(Base):
         Index("ix_background_jobs_status", "status", "id"),
         Index("ix_background_jobs_class", "class_name", "method_name", "id"),
         Index("ix_background_jobs_retry_of", "retry_of", "id", sqlite_where=text("retry_of IS NOT NULL")),
+        Index(
+            "ix_background_jobs_published", "published_at", "queue", sqlite_where=text("published_at IS NOT NULL")
+        ),
         {"sqlite_autoincrement": True},
     )
 
@@ -255,6 +260,26 @@ class JobSample(Base):
     __table_args__ = (Index("ix_job_samples_job", "background_job_id", "at"), {"sqlite_autoincrement": True})
 
 
+class JobOutput(Base):
+    """A piece of what an attempt printed, for dashboards on other hosts than the one where its file lies.
+
+    Bounded in number for each attempt; the newest pieces stay.
+    """
+
+    __tablename__ = "job_outputs"
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    background_job_id: Mapped[int] = mapped_column(_Id, ForeignKey("background_jobs.id", ondelete="CASCADE"))
+    attempt: Mapped[int]
+    position: Mapped[int] = mapped_column(BigInteger)  # of its first byte in all that was printed
+    content: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (
+        Index("ix_job_outputs_job", "background_job_id", "attempt", "position"),
+        {"sqlite_autoincrement": True},
+    )
+
+
 class JobMetric(Base):
     """How many attempts ended in a minute, or in an hour that is past: what charts are drawn from.
 
@@ -281,6 +306,18 @@ class PausedQueue(Base):
     queue: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
     paused_at: Mapped[datetime]
     paused_by: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+
+
+class Lease(Base):
+    """Who may rely on what until when, by the clock of the database: a host that runs jobs, or the one that
+    publishes messages. It is renewed long before it ends, so whoever let it end is gone or cut off."""
+
+    __tablename__ = "bgjobs_leases"
+
+    name: Mapped[str] = mapped_column(String(400), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(32))  # a token of the process that renews it
+    expires_at: Mapped[float]  # seconds since 1970
+    about: Mapped[Any] = mapped_column(JsonText, nullable=True)  # what others show of the holder
 
 
 class Meta(Base):

@@ -1,4 +1,4 @@
-"""The three tables, our own facts, and the full-text index over the logs."""
+"""The jobs and what belongs to them, our own facts, and the full-text index over the logs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def upgrade() -> None:
         sa.Column("retry_count", sa.Integer, nullable=False),
         sa.Column("max_retries", sa.Integer, nullable=False),
         sa.Column("retry_delay", _text, nullable=False),
-        sa.Column("timeout", sa.Float),
+        sa.Column("timeout", sa.Double),
         sa.Column("limits", _text),
         sa.Column("scheduled_at", _time, nullable=False),
         sa.Column("started_at", _time),
@@ -56,15 +56,16 @@ def upgrade() -> None:
         sa.Column("kill_requested_at", _time),
         sa.Column("paused_at", _time),
         sa.Column("paused_by", _name),
-        sa.Column("paused_seconds", sa.Float),
+        sa.Column("paused_seconds", sa.Double),
         sa.Column("exit_status", sa.Integer),
         sa.Column("peak_rss", sa.BigInteger),
-        sa.Column("cpu_seconds", sa.Float),
-        sa.Column("progress_done", sa.Float),
-        sa.Column("progress_total", sa.Float),
+        sa.Column("cpu_seconds", sa.Double),
+        sa.Column("progress_done", sa.Double),
+        sa.Column("progress_total", sa.Double),
         sa.Column("progress_message", _text),
         sa.Column("result", _text),
         sa.Column("retry_of", _id),
+        sa.Column("published_at", _time),
         sqlite_autoincrement=True,
     )
     for name, columns, status in (
@@ -76,14 +77,12 @@ def upgrade() -> None:
         op.create_index(name, "background_jobs", columns, sqlite_where=where, postgresql_where=where)
     op.create_index("ix_background_jobs_status", "background_jobs", ["status", "id"])
     op.create_index("ix_background_jobs_class", "background_jobs", ["class_name", "method_name", "id"])
-    where = sa.text("retry_of IS NOT NULL")  # hardly any is
-    op.create_index(
-        "ix_background_jobs_retry_of",
-        "background_jobs",
-        ["retry_of", "id"],
-        sqlite_where=where,
-        postgresql_where=where,
-    )
+    for name, columns in (  # hardly any has one
+        ("ix_background_jobs_retry_of", ["retry_of", "id"]),
+        ("ix_background_jobs_published", ["published_at", "queue"]),
+    ):
+        where = sa.text(f"{columns[0]} IS NOT NULL")
+        op.create_index(name, "background_jobs", columns, sqlite_where=where, postgresql_where=where)
 
     op.create_table(
         "job_logs",
@@ -113,7 +112,7 @@ def upgrade() -> None:
         sa.Column("exception_message", _text),
         sa.Column("traceback", _text),
         sa.Column("peak_rss", sa.BigInteger),
-        sa.Column("cpu_seconds", sa.Float),
+        sa.Column("cpu_seconds", sa.Double),
         sa.Column("output_path", _text),
         sqlite_autoincrement=True,
     )
@@ -125,13 +124,24 @@ def upgrade() -> None:
         sa.Column("background_job_id", _id, _of_a_job(), nullable=False),
         sa.Column("attempt", sa.Integer, nullable=False),
         sa.Column("at", _time, nullable=False),
-        sa.Column("cpu", sa.Float),
+        sa.Column("cpu", sa.Double),
         sa.Column("rss", sa.BigInteger, nullable=False),
         sa.Column("threads", sa.Integer, nullable=False),
         sa.Column("children", sa.Integer, nullable=False),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_job_samples_job", "job_samples", ["background_job_id", "at"])
+
+    op.create_table(
+        "job_outputs",
+        sa.Column("id", _id, primary_key=True),
+        sa.Column("background_job_id", _id, _of_a_job(), nullable=False),
+        sa.Column("attempt", sa.Integer, nullable=False),
+        sa.Column("position", sa.BigInteger, nullable=False),
+        sa.Column("content", _text, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_job_outputs_job", "job_outputs", ["background_job_id", "attempt", "position"])
 
     op.create_table(
         "bgjobs_metrics",
@@ -142,13 +152,20 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(16), primary_key=True),
         sa.Column("bucket", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("number", sa.Integer, nullable=False),
-        sa.Column("seconds", sa.Float, nullable=False),
+        sa.Column("seconds", sa.Double, nullable=False),
     )
     op.create_table(
         "bgjobs_paused_queues",
         sa.Column("queue", _name, primary_key=True),
         sa.Column("paused_at", _time, nullable=False),
         sa.Column("paused_by", _name),
+    )
+    op.create_table(
+        "bgjobs_leases",
+        sa.Column("name", sa.String(400), primary_key=True),
+        sa.Column("holder", sa.String(32), nullable=False),
+        sa.Column("expires_at", sa.Double, nullable=False),
+        sa.Column("about", _text),
     )
     meta = op.create_table(
         "bgjobs_meta",
@@ -187,8 +204,10 @@ def downgrade() -> None:
         op.execute("DROP TABLE IF EXISTS job_logs_search")
     for table in (
         "bgjobs_meta",
+        "bgjobs_leases",
         "bgjobs_metrics",
         "bgjobs_paused_queues",
+        "job_outputs",
         "job_samples",
         "job_attempts",
         "job_logs",
