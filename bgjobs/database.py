@@ -23,6 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bgjobs.exceptions import BackendUnavailable, ConfigurationError, DatabaseDamaged
 from bgjobs.locations import migrations_folder
+from bgjobs.servers import LIMITED, connect_arguments, limit_waiting
 
 SCHEMA_REVISION = "0001"
 """The newest revision in ``migrations/versions``; a test holds the two together."""
@@ -72,7 +73,7 @@ class Database:
         writer fails at once with SQLITE_BUSY_SNAPSHOT, however long the timeout is.
         Raises :class:`BackendUnavailable` when the database does not answer.
         """
-        with self._in_turn(), self._transaction({"bgjobs_begin": "IMMEDIATE"}) as connection:
+        with self._in_turn(), self._transaction({"bgjobs_begin": "IMMEDIATE", LIMITED: True}) as connection:
             yield connection
 
     @contextmanager
@@ -206,7 +207,10 @@ class Database:
         if not self.is_sqlite:
             # MariaDB's own default locks gaps between rows, over which those who insert and claim would stumble.
             # A server may have been started anew since the last time; who dispatches then should not notice.
-            return create_engine(self.url, isolation_level="READ COMMITTED", pool_pre_ping=True, **pool)
+            pool |= {"pool_pre_ping": True, "connect_args": connect_arguments(self.url)}
+            server = create_engine(self.url, isolation_level="READ COMMITTED", **pool)
+            limit_waiting(server, self.patience)
+            return server
         if "uri" not in self.url.query:
             self._make_folder_of(Path(str(self.url.database)))
         engine = create_engine(

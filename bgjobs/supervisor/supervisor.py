@@ -33,6 +33,7 @@ from bgjobs.supervisor.description import Description
 from bgjobs.supervisor.doorbell import Doorbell
 from bgjobs.supervisor.history import History
 from bgjobs.supervisor.ledger import Ledger
+from bgjobs.supervisor.listener import Listener
 from bgjobs.supervisor.lock import FileLock
 from bgjobs.supervisor.retention import Caretaker
 from bgjobs.supervisor.tenancy import Tenancy
@@ -81,6 +82,7 @@ class Supervisor:
         self._watch = DeathWatch(self._selector)
         self._pool = Pool(config.for_servers(shown_url), self._selector, self._watch, ahead)
         self._doorbell = Doorbell(self._folder.path)
+        self._listener = Listener(database.url, self._selector, self._look_again)
         own = own_identity()
         self._tenancy = Tenancy(config.lease, own)
         self._description = Description(config, self._pool, own, shown_url)
@@ -124,6 +126,7 @@ class Supervisor:
                 self._survey_at = time.monotonic()  # something may stand in the database that we know nothing of
                 self._rest()
         self._pool.close()
+        self._listener.close()
         if not status:
             self._give_up_lease()
         self._database.dispose()  # now the file can be replaced
@@ -236,6 +239,7 @@ class Supervisor:
         if now < self._tidy_at:
             return
         self._tidy_at = now + TIDY_INTERVAL
+        self._listener.keep_up()
         self._pool.check_deadlines()
         self._ledger.trim_outputs()
         if self._ledger.running:
@@ -387,6 +391,10 @@ class Supervisor:
 
     def _answer_doorbell(self) -> None:
         self._doorbell.silence()
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """Somebody may have committed something for us."""
         self._rung = self._may_be_due = True
 
     def _close_doorbell(self) -> None:

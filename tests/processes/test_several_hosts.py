@@ -132,7 +132,7 @@ def test_what_a_host_says_after_it_slept_changes_nothing(cluster: Cluster) -> No
 
 
 def test_a_container_takes_over_from_the_one_before_it(make_site: MakeSite) -> None:
-    """On SQLite, in a file that both have mounted: the processes of the old one cannot be judged by the new one."""
+    """On SQLite, in a file that both mount: the new one cannot judge the processes of the old one."""
     site = make_site(**SETTINGS)
     old, new = Host(site, "old"), Host(site, "new")
     with at_work(old):
