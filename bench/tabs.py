@@ -3,8 +3,8 @@
     python -m bench.tabs [number of jobs] [--keep FOLDER]
 
 Twenty tabs that look every two seconds: their share of one core. Two hundred at once, ten of which search as fast
-as somebody types, while another process dispatches jobs: how long an answer takes, and how long a dispatch. That is
-the most: a tab that nobody sees does not look at all, and one without news for a minute looks every ten seconds.
+as somebody types, while another process dispatches jobs: how long an answer takes, and how long a dispatch. That
+is the most: a tab that nobody sees does not look, and one without news for a minute looks every ten seconds.
 Exits with 1 where a target is missed.
 """
 
