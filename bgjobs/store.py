@@ -53,6 +53,7 @@ from bgjobs.models import (
     RUNNING,
     Meta,
 )
+from bgjobs.notify import ring_at_commit
 from bgjobs.prepared import Prepared
 from bgjobs.redaction import Redactor, escape
 from bgjobs.retry import RetryDelay
@@ -133,7 +134,9 @@ class Changes:
         if max_pending is not None:
             self._refuse_when_full(max_pending, len(new))
         now = now or clock.now()
-        return [self._enqueue(job, now) for job in new]
+        job_ids = [self._enqueue(job, now) for job in new]
+        ring_at_commit(self.connection)
+        return job_ids
 
     def _enqueue(self, job: NewJob, now: datetime) -> int:
         values = {
@@ -274,6 +277,7 @@ class Changes:
             .where(jobs.c.id == job_id, jobs.c.status == RUNNING, jobs.c.cancel_requested_at.is_(None))
             .values(cancel_requested_at=now, cancel_requested_by=who(by), updated_at=now)
         )
+        ring_at_commit(self.connection)
         return RUNNING
 
     def cancel_pending(self, job_id: int, *, by: str | None = None, now: datetime | None = None) -> bool:
@@ -321,6 +325,7 @@ class Changes:
         if again.rowcount != 1:
             raise InvalidTransition(job_id, str(row.status), "retried")
         self._tell(wording.retried_by_hand(_named(row)))
+        ring_at_commit(self.connection)
 
     def progress(
         self,
