@@ -11,17 +11,18 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from bgjobs.exceptions import BackendUnavailable, ConfigurationError, DatabaseDamaged
+from bgjobs.exceptions import BackendUnavailable, ConfigurationError, DatabaseDamaged, Deadlock
 from bgjobs.locations import migrations_folder
 
 SCHEMA_REVISION = "0001"
@@ -34,6 +35,13 @@ PATIENCE_OF_SUPERVISOR = 1.0
 
 # Seconds between two tries to get the write lock.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.0002, 0.004
+
+# Seconds between two tries of who met a deadlock, and how often each has to give way until the caller is told.
+_PAUSE_AFTER_DEADLOCK = 0.01
+_DEADLOCKS_IN_A_ROW = 20
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # An SQLite connection must not be used, nor closed, on the other side of a fork (sqlite.org, "How To
 # Corrupt", 2.6). The pools of the parent are kept here for ever, so that nothing closes them.
@@ -264,6 +272,26 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
+def outlasting_deadlocks(change: Callable[P, T]) -> Callable[P, T]:
+    """Do ``change``, which is one transaction, again when the database ended it in favour of another.
+
+    To lock rows in one order makes that rare, and not impossible: a claim comes to a row from an index, and
+    MariaDB locks the entry there, then the row, while who cancels the job locks the row, then the entry.
+    """
+
+    @wraps(change)
+    def until_done(*args: P.args, **kwargs: P.kwargs) -> T:
+        for _ in range(_DEADLOCKS_IN_A_ROW):
+            try:
+                return change(*args, **kwargs)
+            except Deadlock:
+                # So that the two do not meet again.
+                time.sleep(random.uniform(0, _PAUSE_AFTER_DEADLOCK))  # noqa: S311
+        return change(*args, **kwargs)
+
+    return until_done
+
+
 @contextmanager
 def answering(url: URL) -> Iterator[None]:
     """Driver errors of the block as :class:`BackendUnavailable`, which says what to look at.
@@ -283,7 +311,8 @@ def answering(url: URL) -> Iterator[None]:
                 f"The database {url.render_as_string()} is damaged: {reason}. Nothing was changed. Stop what uses "
                 "it, then restore a backup, or save what can be read with the .recover command of sqlite3."
             ) from error
-        raise BackendUnavailable(
+        kind = Deadlock if _tells_of_deadlock(reason) else BackendUnavailable
+        raise kind(
             f"The database {url.render_as_string()} did not do as asked: {reason}. "
             "Nothing was changed. Look whether it is there, writable and not locked by another program."
         ) from error
@@ -293,6 +322,13 @@ def _tells_of_damage(reason: BaseException | None) -> bool:
     # The low byte is the kind of error, the others say more of it (sqlite.org/rescode.html).
     kind = getattr(reason, "sqlite_errorcode", 0) & 0xFF
     return kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _tells_of_deadlock(reason: BaseException | None) -> bool:
+    if getattr(reason, "sqlstate", None) == "40P01":
+        return True
+    # MariaDB: a deadlock, and a lock that was waited for too long, as where it does not look for deadlocks.
+    return bool(reason and reason.args and reason.args[0] in (1213, 1205))
 
 
 def same_database(one: URL, other: URL) -> bool:

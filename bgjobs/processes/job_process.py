@@ -18,6 +18,7 @@ from typing import NoReturn
 from bgjobs.app_location import AppLocation, Expected
 from bgjobs.app_state import AppState
 from bgjobs.custom_logger import console
+from bgjobs.database import outlasting_deadlocks
 from bgjobs.exceptions import BackendUnavailable, DatabaseDamaged
 from bgjobs.fail_points import ARMED, reach
 from bgjobs.limits import added_niceness
@@ -272,6 +273,7 @@ class _Reporter:
         self._state = state
         self._job = job
 
+    @outlasting_deadlocks
     def progress(self, done: float, total: float | None, message: str | None) -> None:
         if not self._channel.send({"progress": [done, total, message], "token": self._job.token}):
             with self._changing() as changes:
