@@ -43,7 +43,7 @@ def site(
 ) -> Iterator[Any]:
     url = servers(request.param, "store")
     site = make_site(
-        Job, backend="local", max_pending=1000, database_uri=url.render_as_string(hide_password=False)
+        Job, backend="local", max_pending=100_000, database_uri=url.render_as_string(hide_password=False)
     )
     yield site
     empty(site.state.store.database)
