@@ -143,9 +143,15 @@ def current_executions(connection: Connection, executions: Sequence[Execution]) 
     """Those of these that are still the running one of their job, by execution token: whether they were asked to
     stop (``cancel_requested_at``), since when they were due and since when they run."""
     found = {}
-    for job in executions:
-        for row in _CURRENT.fetch(connection, {"key": job.id, "token": job.token}):
-            found[job.token] = row
+    if connection.dialect.name == "sqlite":
+        for job in executions:
+            for row in _CURRENT.fetch(connection, {"key": job.id, "token": job.token}):
+                found[job.token] = row
+        return found
+    tokens = {job.token for job in executions}
+    for row in connection.execute(_CURRENT_OF, {"keys": sorted({job.id for job in executions})}):
+        if row.execution_token in tokens:
+            found[row.execution_token] = row
     return found
 
 
@@ -278,6 +284,14 @@ _IDS_DUE = Prepared(_first_of(select(jobs.c.id).where(_OF_PRIORITY)))
 _CURRENT = Prepared(
     select(jobs.c.cancel_requested_at, jobs.c.scheduled_at, jobs.c.started_at)
     .where(jobs.c.id == bindparam("key"), jobs.c.execution_token == bindparam("token"), jobs.c.status == RUNNING)
+    .with_for_update()
+)
+# All in one question, where each takes the way to a server and back. In the order of their ids, as whoever changes
+# several jobs has to lock them: else each of two waits for what the other has locked.
+_CURRENT_OF = (
+    select(jobs.c.execution_token, jobs.c.cancel_requested_at, jobs.c.scheduled_at, jobs.c.started_at)
+    .where(jobs.c.id.in_(bindparam("keys", expanding=True)), jobs.c.status == RUNNING)
+    .order_by(jobs.c.id)
     .with_for_update()
 )
 _ANY_PENDING = select(jobs.c.id).where(IS_PENDING).limit(1)

@@ -31,6 +31,7 @@ from bgjobs import clock, metrics
 from bgjobs import custom_logger as wording
 from bgjobs.custom_logger import CustomLogger, LogEntry
 from bgjobs.database import Database
+from bgjobs.deadlocks import outlasting_deadlocks
 from bgjobs.exceptions import InvalidTransition, QueueFull
 from bgjobs.limits import Limits
 from bgjobs.lookups import (
@@ -101,6 +102,7 @@ class Store:
             changes.write_logs()
         self.logger.write(changes.entries)
 
+    @outlasting_deadlocks
     def cancel(self, job_id: int, *, by: str | None = None) -> str:
         """Cancel a pending job, or ask a running one to stop. Returns its status then. ``by`` says who does it.
 
@@ -109,6 +111,7 @@ class Store:
         with self.changing() as changes:
             return changes.cancel(job_id, by=by)
 
+    @outlasting_deadlocks
     def retry(self, job_id: int) -> None:
         """Put a failed or cancelled job back to pending, with all its retries.
 
@@ -134,30 +137,13 @@ class Changes:
         if max_pending is not None:
             self._refuse_when_full(max_pending, len(new))
         now = now or clock.now()
-        job_ids = [self._enqueue(job, now) for job in new]
+        job_ids = _INSERT_JOB.insert(self.connection, [_row_of(job, now) for job in new])
+        for job_id, job in zip(job_ids, new, strict=True):
+            self._tell_of_dispatch(job_id, job)
         ring_at_commit(self.connection)
         return job_ids
 
-    def _enqueue(self, job: NewJob, now: datetime) -> int:
-        values = {
-            "class_name": job.class_name,
-            "method_name": job.method_name,
-            "parameters": job.parameters,
-            "status": PENDING,
-            "queue": job.queue,
-            "priority": job.priority,
-            "retry_count": job.retry_count,
-            "max_retries": job.max_retries,
-            "retry_delay": job.retry_delay,
-            "timeout": job.timeout,
-            "limits": job.limits,
-            "scheduled_at": job.scheduled_at,
-            "created_at": now,
-            "updated_at": now,
-            "attempt": 0,
-            "retry_of": job.retry_of,
-        }
-        job_id = _INSERT_JOB.insert(self.connection, values)
+    def _tell_of_dispatch(self, job_id: int, job: NewJob) -> None:
         shown = {
             "id": job_id,
             "class_name": job.class_name,
@@ -168,7 +154,6 @@ class Changes:
             "scheduled_at": f"{job.scheduled_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
         }
         self._tell(*wording.dispatched(_Named(job_id, job.class_name, job.method_name), shown))
-        return job_id
 
     def claim(
         self,
@@ -415,6 +400,27 @@ class _Named:
 
 def _named(row: Row[Any]) -> _Named:
     return _Named(row.id, str(row.class_name), str(row.method_name))
+
+
+def _row_of(job: NewJob, now: datetime) -> dict[str, Any]:
+    return {
+        "class_name": job.class_name,
+        "method_name": job.method_name,
+        "parameters": job.parameters,
+        "status": PENDING,
+        "queue": job.queue,
+        "priority": job.priority,
+        "retry_count": job.retry_count,
+        "max_retries": job.max_retries,
+        "retry_delay": job.retry_delay,
+        "timeout": job.timeout,
+        "limits": job.limits,
+        "scheduled_at": job.scheduled_at,
+        "created_at": now,
+        "updated_at": now,
+        "attempt": 0,
+        "retry_of": job.retry_of,
+    }
 
 
 def _new(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -70,13 +70,14 @@ def _oldest(connection: Connection, span: int, before: int) -> int | None:
 
 
 def _roll_up(connection: Connection, first: int) -> None:
-    stretch = {"first": first, "end": first + _STRETCH}
-    connection.execute(adding(connection.dialect.name, _HOUR_OF_MINUTES), stretch)
+    end = first + _STRETCH
+    minutes = (metrics.c.span == _MINUTE, metrics.c.minute >= first, metrics.c.minute < end)
+    # The supervisor of another host may be doing the same; whoever comes second waits here and finds nothing.
     connection.execute(
-        delete(metrics).where(
-            metrics.c.span == _MINUTE, metrics.c.minute >= stretch["first"], metrics.c.minute < stretch["end"]
-        )
-    )
+        select(metrics.c.minute).where(*minutes).order_by(*metrics.primary_key).with_for_update()
+    ).all()
+    connection.execute(adding(connection.dialect.name, _HOUR_OF_MINUTES), {"first": first, "end": end})
+    connection.execute(delete(metrics).where(*minutes))
 
 
 # "WHERE true" tells SQLite that no join comes (sqlite.org, "UPSERT", 2.2).

@@ -14,6 +14,7 @@ from sqlalchemy.exc import StatementError
 from bgjobs import clock, lookups, samples
 from bgjobs import custom_logger as wording
 from bgjobs.custom_logger import console
+from bgjobs.deadlocks import outlasting_deadlocks
 from bgjobs.fail_points import ARMED, reach
 from bgjobs.limits import added_niceness
 from bgjobs.models import PENDING
@@ -140,6 +141,7 @@ class Ledger:
 
     # -- write ---------------------------------------------------------------------------------------
 
+    @outlasting_deadlocks
     def write_and_claim(self, seats: list[Process], *, look_for_requests: bool) -> list[Execution]:
         """One transaction: outcomes, words, requests to stop, and due jobs for the waiting processes.
 
