@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from bgjobs.lookups import execution_of, running, whole_number
+from bgjobs.models import SUPERVISED
 from bgjobs.processes.identity import ProcessIdentity
 from bgjobs.processes.signals import is_job_process
 from bgjobs.runner.outcome import Execution
@@ -44,10 +45,10 @@ def survey(connection: Connection, known_tokens: Collection[str]) -> Survey:
         # An inline job runs in a process of the application: alive, it is none of our business. A living
         # process that is no job process cannot be the one that runs a job: the row was forged.
         if verdict == "gone" or (
-            verdict == "alive" and row.backend == "local" and not is_job_process(recorded[1])
+            verdict == "alive" and row.backend in SUPERVISED and not is_job_process(recorded[1])
         ):
             found.gone.append(recorded)
-        elif verdict == "alive" and row.backend == "local":
+        elif verdict == "alive" and row.backend in SUPERVISED:
             found.alive.append(recorded)
     return found
 

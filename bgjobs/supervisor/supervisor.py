@@ -28,6 +28,7 @@ from bgjobs.redaction import Redactor
 from bgjobs.store import Store
 from bgjobs.supervisor.config import SupervisorConfig
 from bgjobs.supervisor.doorbell import Doorbell
+from bgjobs.supervisor.feed import Feed
 from bgjobs.supervisor.history import History
 from bgjobs.supervisor.ledger import Ledger
 from bgjobs.supervisor.lock import FileLock
@@ -72,13 +73,15 @@ class Supervisor:
         self._database = database
         self._shown_url = database.url.render_as_string(hide_password=True)
         store = Store(database, CustomLogger(config.log_dir), Redactor(config.redact))
-        self._ledger = Ledger(store, self._folder, config.kill_grace, config.output_max)
+        self._ledger = Ledger(store, self._folder, config.kill_grace, config.output_max, config.backend)
         self._caretaker = Caretaker(store, self._folder, config.retention)
         self._history = History(database)
         self._selector = selectors.DefaultSelector()
         self._watch = DeathWatch(self._selector)
         self._pool = Pool(config.for_servers(self._shown_url), self._selector, self._watch, ahead)
         self._doorbell = Doorbell(self._folder.path)
+        # With Celery, workers say which jobs are to be run; else we look for them.
+        self._feed = Feed(self._folder.path, self._selector) if config.backend == "celery" else None
         self._started_at = clock.now()
         self._identity = own_identity()
         self._status: SupervisorStatus | None = None
@@ -101,6 +104,8 @@ class Supervisor:
         self._catch_signals()
         if ARMED:
             reach("boot.before_listening")
+        if self._feed is not None:
+            self._feed.open()
         self._open_doorbell()
         self._on_listening()
         self._keep_idle()  # the application loads while we look at the database
@@ -121,6 +126,8 @@ class Supervisor:
                 self._suspicious = True
                 self._survey_at = time.monotonic()  # something may stand in the database that we know nothing of
                 self._rest()
+        if self._feed is not None:
+            self._feed.close()
         self._pool.close()
         self._database.dispose()  # now the file can be replaced
         if status:
@@ -186,6 +193,9 @@ class Supervisor:
         """Look by ourselves: at the time of the next job, and because a ring can be lost."""
         if time.monotonic() < self._look_at:
             return
+        if self._feed is not None:
+            self._rung, self._look_at = True, time.monotonic() + LOOK_INTERVAL
+            return
         with self._database.reading() as connection:
             due = lookups.next_due(connection)
             self._rung = self._rung or bool(self._ledger.running)
@@ -194,7 +204,11 @@ class Supervisor:
         self._look_at = time.monotonic() + (min(LOOK_INTERVAL, seconds) if seconds > 0 else LOOK_INTERVAL)
 
     def _write_and_claim(self) -> None:
+        if self._feed is not None:
+            self._may_be_due = self._feed.has_new
         seats = self._seats() if self._may_be_due and self._stop_asked_at is None else []
+        fed = None if self._feed is None else self._feed.first(len(seats))
+        seats = seats if fed is None else seats[: len(fed)]
         if not (seats or self._ledger.has_unwritten or (self._rung and self._ledger.running)):
             self._rung = False
             return
@@ -202,7 +216,7 @@ class Supervisor:
             self._ledger.write_one_by_one()
             self._suspicious = False
         wrote = self._ledger.has_unwritten
-        claimed = self._ledger.write_and_claim(seats, look_for_requests=self._rung)
+        claimed = self._ledger.write_and_claim(seats, look_for_requests=self._rung, fed=fed)
         if ARMED and claimed:
             reach("claim.after_commit")
         self._ledger.begin(claimed, seats, self._pool)
@@ -211,7 +225,10 @@ class Supervisor:
         self._last_claimed = len(claimed)
         if wrote or claimed:
             self._last_activity = self._written_at
-        if len(claimed) < len(seats):  # nothing more is due; when will the next be?
+        if self._feed is not None and fed is not None:
+            self._feed.tried(fed)
+            self._feed.answer(self._ledger.running.keys())
+        elif len(claimed) < len(seats):  # nothing more is due; when will the next be?
             self._may_be_due = False
             self._look_at = time.monotonic()
         elif self._ledger.put_back:  # for a retry nobody rings
@@ -238,14 +255,14 @@ class Supervisor:
         The doorbell goes first: who rings after that finds nobody and starts a new supervisor, and who
         rang before has committed before, so the last look sees it.
         """
-        if self._config.idle_timeout == 0 or time.monotonic() < self._last_activity + self._config.idle_timeout:
+        if not self._may_leave or time.monotonic() < self._last_activity + self._config.idle_timeout:
             return
-        if self._ledger.running or self._ledger.has_unwritten:
+        if self._ledger.has_unwritten:
             return
         self._close_doorbell()
         try:
             with self._database.reading() as connection:
-                found = lookups.has_pending(connection)
+                found = self._feed is None and lookups.has_pending(connection)
             if ARMED:
                 reach("idle.before_unlock")
             self._left = not found
@@ -280,6 +297,8 @@ class Supervisor:
         assert self._stop_asked_at is not None
         if self._doorbell.is_open:
             self._close_doorbell()
+            if self._feed is not None:
+                self._feed.close()
             self._pool.close()
         if not self._ledger.running:
             self._left = True
@@ -321,7 +340,17 @@ class Supervisor:
 
     @property
     def _free(self) -> int:
-        return max(0, self._config.processes - self._ledger.working)
+        return max(0, self._processes - self._ledger.working)
+
+    @property
+    def _processes(self) -> int:
+        """How many jobs may be run at once: with Celery, as many as its workers on this host say."""
+        return (self._feed.slots if self._feed is not None else 0) or self._config.processes
+
+    @property
+    def _may_leave(self) -> bool:
+        attended = self._feed is not None and self._feed.is_attended
+        return bool(self._config.idle_timeout) and not self._ledger.running and not attended
 
     @property
     def _is_busy(self) -> bool:
@@ -330,13 +359,13 @@ class Supervisor:
     def _keep_idle(self) -> None:
         """Have as many processes waiting as will be wanted until others can be started: those for free slots,
         and twice what the last transaction took, because while that many are used up as many are started."""
-        most = 2 * self._config.processes
+        most = 2 * self._processes
         used_up = 2 * self._last_claimed if self._config.jobs_per_process == 1 else 0
         wanted = min(max(SPARES_WHEN_CALM, self._free, used_up), most)
         if self._is_busy or self._may_be_due:
             self._pool.keep_idle(wanted, most)
         else:
-            calm = min(SPARES_WHEN_CALM, self._config.processes)
+            calm = min(SPARES_WHEN_CALM, self._processes)
             self._pool.keep_idle(calm, calm)
 
     def _patience(self) -> float:
@@ -344,7 +373,7 @@ class Supervisor:
         if self._stop_asked_at is not None and not self._ledger.running:
             return 0.0
         moments = [self._look_at, self._tidy_at, self._survey_at]
-        if self._config.idle_timeout and not self._ledger.running:
+        if self._may_leave:
             moments.append(self._last_activity + self._config.idle_timeout)
         if self._watch.must_look:
             moments.append(time.monotonic() + DEATH_LOOK_INTERVAL)
@@ -383,8 +412,8 @@ class Supervisor:
             process_started=own.started,
             started_at=self._started_at.isoformat(),
             database=self._shown_url,
-            backend="local",
-            processes=self._config.processes,
+            backend=self._config.backend,
+            processes=self._processes,
             start_method=self._pool.start_method,
             fork_server_pid=None if server is None else server.pid,
             warning=self._pool.warning,
