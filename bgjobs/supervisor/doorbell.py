@@ -15,6 +15,8 @@ from bgjobs.supervisor.sockets import address_in
 SUPERVISOR = "bell"
 DISPATCHER = "dispatcher-bell"
 """The bell of the process that publishes jobs, where there is one on this host."""
+# Rings that are taken in at once: more than the kernel lets wait, and an end for who rings without a pause.
+_MOST_RINGS = 1000
 
 
 class Doorbell:
@@ -45,7 +47,7 @@ class Doorbell:
         """Take in what has been rung so far."""
         assert self._socket is not None
         with contextlib.suppress(BlockingIOError):
-            while True:
+            for _ in range(_MOST_RINGS):
                 self._socket.recv(16)
 
     def close(self) -> None:

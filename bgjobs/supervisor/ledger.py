@@ -21,7 +21,8 @@ from bgjobs.processes import signals
 from bgjobs.processes.channel import Message
 from bgjobs.processes.identity import ProcessIdentity
 from bgjobs.processes.out_of_memory import OutOfMemoryCounter
-from bgjobs.processes.pool import Ended, Pool, Process
+from bgjobs.processes.pool import Pool
+from bgjobs.processes.process import Ended, Process
 from bgjobs.processes.watch import DeathWatch
 from bgjobs.runner.lost import Traces
 from bgjobs.runner.outcome import Execution, Outcome

@@ -20,7 +20,8 @@ from bgjobs.database import PATIENCE_OF_SUPERVISOR, Database
 from bgjobs.exceptions import BackendUnavailable, DatabaseDamaged
 from bgjobs.fail_points import ARMED, reach
 from bgjobs.processes.identity import own_identity
-from bgjobs.processes.pool import Pool, Process
+from bgjobs.processes.pool import Pool
+from bgjobs.processes.process import Process
 from bgjobs.processes.server import Ahead
 from bgjobs.processes.wakeup import Wakeup
 from bgjobs.processes.watch import DeathWatch

@@ -30,6 +30,12 @@ class Plain:
         with witness():
             pass
 
+    def multiply(self, generations: int) -> None:
+        """Two of itself, as long as generations are left."""
+        with witness():
+            for _ in range(2 if generations else 0):
+                run_background_job(Plain, "multiply", {"generations": generations - 1}, max_retries=0)
+
     def hold(self, gate: str) -> str:
         """Wait for the test."""
         with witness():
