@@ -1,4 +1,4 @@
-"""One of many: who of several processes, on whatever hosts, does what only one of them should.
+"""The one of many: who of several processes, on whatever hosts, does what only one of them should.
 
 The leader holds a lease on the clock of the database and renews it long before it ends. What it does must be safe
 all the same when two do it for a moment: one that was asleep may not know yet that it is the leader no longer.
@@ -7,14 +7,12 @@ all the same when two do it for a moment: one that was asleep may not know yet t
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Double, delete, insert, literal_column, or_, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, or_, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import FunctionElement
 
 from bgjobs.database import Database
+from bgjobs.leases import SecondsNow
 from bgjobs.models import Lease
 
 
@@ -41,7 +39,7 @@ class Leadership:
             connection.execute(delete(Lease).where(Lease.name == self._name, Lease.holder == self._holder))
 
     def _renewed(self, connection: Connection) -> bool:
-        free = or_(Lease.holder == self._holder, Lease.expires_at < DatabaseClock())
+        free = or_(Lease.holder == self._holder, Lease.expires_at < SecondsNow())
         taken = update(Lease).where(Lease.name == self._name, free)
         return connection.execute(taken.values(holder=self._holder, expires_at=self._end())).rowcount == 1
 
@@ -55,27 +53,4 @@ class Leadership:
         return True
 
     def _end(self) -> ColumnElement[float]:
-        return DatabaseClock() + literal_column(repr(self._seconds))
-
-
-class DatabaseClock(FunctionElement[float]):
-    """The database's own clock, in seconds since 1970: hosts disagree about the time."""
-
-    type = Double()
-    inherit_cache = True
-
-
-@compiles(DatabaseClock, "sqlite")
-def _on_sqlite(element: Any, compiler: Any, **options: Any) -> str:
-    return "((julianday('now') - 2440587.5) * 86400.0)"
-
-
-@compiles(DatabaseClock, "postgresql")
-def _on_postgresql(element: Any, compiler: Any, **options: Any) -> str:
-    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION)"
-
-
-@compiles(DatabaseClock, "mysql")
-@compiles(DatabaseClock, "mariadb")
-def _on_mariadb(element: Any, compiler: Any, **options: Any) -> str:
-    return "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6)) / 1e6)"
+        return SecondsNow() + self._seconds

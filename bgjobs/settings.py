@@ -70,6 +70,7 @@ _seconds = _number("seconds", 0, LONGEST_DELAY)
 _days = _number("days", 0, LONGEST_DELAY / 86400)
 # An attempt that may not run at all is a mistake; the clock of a test may be this fast.
 _timeout = _number("seconds", 0.001, LONGEST_DELAY)
+_lease = _number("seconds", 1, 86400)
 
 
 def _database_uri(value: Any) -> str:
@@ -152,6 +153,8 @@ class Settings:
     memory: int | None = _setting(None, memory_size)  # no limit
     nice: int | None = _setting(None, niceness)  # as nice as the supervisor
     kill_grace: float = _setting(10.0, _seconds)  # what container engines give, too
+    # Long enough for a busy host and for a database that is started anew; its jobs wait so long when it is gone.
+    lease: float = _setting(30.0, _lease)
     max_pending: int | None = _setting(None, _whole(1, 2**31))  # no limit
     state_dir: str | None = _setting(None, _text)  # <instance>/bgjobs
     log_dir: str | None = _setting(None, _text)  # <instance>/logs

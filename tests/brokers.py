@@ -46,7 +46,17 @@ class Redis:
     def start(self) -> None:
         with open(self._folder / "redis.log", "ab") as log:
             self._process = subprocess.Popen(
-                ["redis-server", "--bind", "127.0.0.1", "--port", str(self._port), "--save", "", "--appendonly", "no"],
+                [
+                    "redis-server",
+                    "--bind",
+                    "127.0.0.1",
+                    "--port",
+                    str(self._port),
+                    "--save",
+                    "",
+                    "--appendonly",
+                    "no",
+                ],
                 cwd=self._folder,
                 stdout=log,
                 stderr=log,

@@ -35,6 +35,7 @@ class SupervisorConfig:
     idle_timeout: float
     kill_grace: float
     output_max: int
+    lease: float
     retention: Retention
 
     @classmethod
@@ -55,6 +56,7 @@ class SupervisorConfig:
             idle_timeout=settings.idle_timeout,
             kill_grace=settings.kill_grace,
             output_max=settings.output_max,
+            lease=settings.lease,
             retention=retention_of(settings),
         )
 

@@ -13,6 +13,7 @@ from sqlalchemy.exc import StatementError
 
 from bgjobs import clock, lookups, samples
 from bgjobs import custom_logger as wording
+from bgjobs.custom_logger import console
 from bgjobs.fail_points import ARMED, reach
 from bgjobs.limits import added_niceness
 from bgjobs.models import PENDING
@@ -24,7 +25,7 @@ from bgjobs.processes.out_of_memory import OutOfMemoryCounter
 from bgjobs.processes.pool import Pool
 from bgjobs.processes.process import Ended, Process
 from bgjobs.processes.watch import DeathWatch
-from bgjobs.runner.lost import Traces
+from bgjobs.runner.lost import Traces, lost
 from bgjobs.runner.outcome import Execution, Outcome
 from bgjobs.samples import Sample
 from bgjobs.state_folder import StateFolder, output_name
@@ -35,6 +36,7 @@ from bgjobs.supervisor.recovery import Recorded, seconds_run, survey
 from bgjobs.supervisor.requests import Requested, requested
 from bgjobs.supervisor.running import RunningJob
 from bgjobs.supervisor.sampling import Sampler
+from bgjobs.supervisor.tenancy import Tenancy
 
 _TAIL_OF_A_LOST_JOB = 16 * 1024
 # Jobs that a process has in hand at the most: what waits behind a job that turns out to be long waits with it.
@@ -63,6 +65,7 @@ class Ledger:
         self.running: dict[str, RunningJob] = {}  # by execution token
         self.stopping = False
         self.put_back = False  # whether the last transaction made a job pending again
+        self.runs_elsewhere = False  # whether jobs ran on other machines when we looked last
 
     @property
     def has_unwritten(self) -> bool:
@@ -208,12 +211,16 @@ class Ledger:
         for running in left:
             running.kill()
 
-    # -- running jobs of an earlier supervisor -------------------------------------------------------
+    # -- running jobs of others ----------------------------------------------------------------------
 
-    def take_over(self, connection: Connection, watch: DeathWatch, own: Collection[ProcessIdentity]) -> None:
-        """Adopt running jobs that nobody here knows and whose process lives; recover the others. ``own`` are the
-        processes of this supervisor."""
-        found = survey(connection, self.running.keys() | self._outcomes.keys())
+    def take_over(
+        self, connection: Connection, watch: DeathWatch, own: Collection[ProcessIdentity], tenancy: Tenancy
+    ) -> None:
+        """Adopt running jobs that nobody here knows and whose process lives; recover the others, and let go of
+        those that others have recovered. ``own`` are the processes of this supervisor."""
+        found = survey(connection, self.running.keys() | self._outcomes.keys(), tenancy.heard_of)
+        self.runs_elsewhere = bool(found.elsewhere)
+        self._end_fenced_out(found.current)
         told = {running.job.id for running in self.running.values()}
         for recorded in found.alive:
             job, identity, _ = recorded
@@ -225,6 +232,21 @@ class Ledger:
                 self._adopt(recorded, watch)
         for job, identity, row in found.gone:
             self._lost(RunningJob(job, identity, None, None, progress=_progress(row)), None, Outcome("lost"))
+        for job, identity, row in found.silent:
+            traces = Traces(progress=_progress(row), silent_host=identity.host, silent_for=tenancy.seconds)
+            self._record(RunningJob(job, identity, None, None), lost(job, traces))
+
+    def _end_fenced_out(self, current: Collection[str]) -> None:
+        """Kill what runs here and is not what its row says any more: others took this machine for gone and have
+        recovered its jobs. What is still reported of such an execution changes nothing."""
+        for token, running in self.running.items():
+            if token in current or token in self._outcomes or running.killed:
+                continue
+            if running.has_begun:
+                console.warning("Job %s was recovered by others; its process here is killed.", running.job.id)
+                running.kill_for(None)
+            else:  # a kill would be that of the job before it
+                running.stop("kill", self._kill_grace)
 
     def _adopt(self, recorded: Recorded, watch: DeathWatch) -> None:
         job, identity, row = recorded

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from bgjobs import clock, clock_steps, log_search, lookups
 from bgjobs.custom_logger import CustomLogger, console
 from bgjobs.database import PATIENCE_OF_SUPERVISOR, Database
@@ -28,14 +30,14 @@ from bgjobs.processes.watch import DeathWatch
 from bgjobs.redaction import Redactor
 from bgjobs.store import Store
 from bgjobs.supervisor.config import SupervisorConfig
+from bgjobs.supervisor.description import Description
 from bgjobs.supervisor.doorbell import Doorbell
 from bgjobs.supervisor.feed import Feed
 from bgjobs.supervisor.history import History
 from bgjobs.supervisor.ledger import Ledger
 from bgjobs.supervisor.lock import FileLock
 from bgjobs.supervisor.retention import Caretaker
-from bgjobs.supervisor.status import SupervisorStatus
-from bgjobs.version import version
+from bgjobs.supervisor.tenancy import Tenancy
 
 # Seconds between looks at the database without a ring: a commit whose ring was lost waits no longer.
 LOOK_INTERVAL = 1.0
@@ -72,20 +74,20 @@ class Supervisor:
         self._folder = config.state_folder
         database = Database(config.database_url, patience=PATIENCE_OF_SUPERVISOR)
         self._database = database
-        self._shown_url = database.url.render_as_string(hide_password=True)
+        shown_url = database.url.render_as_string(hide_password=True)
         store = Store(database, CustomLogger(config.log_dir), Redactor(config.redact))
         self._ledger = Ledger(store, self._folder, config.kill_grace, config.output_max, config.backend)
         self._caretaker = Caretaker(store, self._folder, config.retention)
         self._history = History(database)
         self._selector = selectors.DefaultSelector()
         self._watch = DeathWatch(self._selector)
-        self._pool = Pool(config.for_servers(self._shown_url), self._selector, self._watch, ahead)
+        self._pool = Pool(config.for_servers(shown_url), self._selector, self._watch, ahead)
         self._doorbell = Doorbell(self._folder.path)
         # With Celery, workers say which jobs are to be run; else we look for them.
         self._feed = Feed(self._folder.path, self._selector) if config.backend == "celery" else None
-        self._started_at = clock.now()
-        self._identity = own_identity()
-        self._status: SupervisorStatus | None = None
+        own = own_identity()
+        self._tenancy = Tenancy(config.lease, own)
+        self._description = Description(config, self._pool, own, shown_url)
         self._clock = clock.ClockWatch()
         self._stop_asked_at: float | None = None
         self._stop_at_once = False
@@ -130,6 +132,8 @@ class Supervisor:
         if self._feed is not None:
             self._feed.close()
         self._pool.close()
+        if not status:
+            self._give_up_lease()
         self._database.dispose()  # now the file can be replaced
         if status:
             self._stand_still()
@@ -147,6 +151,7 @@ class Supervisor:
         self._pool.look_for_new_code()
         self._follow_clock()
         self._ledger.climb_ladders()
+        self._renew_lease_if_due()
         self._take_over_if_due()
         self._look_if_due()
         if self._ledger.running:
@@ -184,11 +189,20 @@ class Supervisor:
         console.warning("The clock was set by %+.1f s. Retries wait as long as before.", step.by.total_seconds())
         self._may_be_due = True
 
+    def _renew_lease_if_due(self) -> None:
+        """Before anything is claimed or judged."""
+        if self._tenancy.renew_in:
+            return
+        with self._database.writing() as connection:
+            held = self._tenancy.renew(connection, self._description.for_others())
+        if not held:
+            self._survey_at = time.monotonic()  # others may have recovered what runs here
+
     def _take_over_if_due(self) -> None:
         if time.monotonic() >= self._survey_at:
             with self._database.reading() as connection:
-                self._ledger.take_over(connection, self._watch, self._pool.identities)
-            self._survey_at = time.monotonic() + SURVEY_INTERVAL
+                self._ledger.take_over(connection, self._watch, self._pool.identities, self._tenancy)
+            self._survey_at = time.monotonic() + min(SURVEY_INTERVAL, self._config.lease / 3)
 
     def _look_if_due(self) -> None:
         """Look by ourselves: at the time of the next job, and because a ring can be lost."""
@@ -244,7 +258,8 @@ class Supervisor:
         self._ledger.trim_outputs()
         if self._ledger.running:
             self._ledger.out_of_memory.look()
-        self._describe()
+        self._description.processes = self._processes
+        self._description.write()
         if not self._is_busy:
             self._index_logs()
         self._caretaker.work(is_busy=self._is_busy)
@@ -256,9 +271,7 @@ class Supervisor:
         The doorbell goes first: who rings after that finds nobody and starts a new supervisor, and who
         rang before has committed before, so the last look sees it.
         """
-        if not self._may_leave or time.monotonic() < self._last_activity + self._config.idle_timeout:
-            return
-        if self._ledger.has_unwritten:
+        if time.monotonic() < self._idle_at:
             return
         self._close_doorbell()
         try:
@@ -324,6 +337,11 @@ class Supervisor:
         if self._stop_asked_at is not None:
             self._left = time.monotonic() >= self._stop_asked_at + self._config.kill_grace
 
+    def _give_up_lease(self) -> None:
+        """Nothing runs here any more; other hosts show nobody here."""
+        with contextlib.suppress(BackendUnavailable, SQLAlchemyError), self._database.writing() as connection:
+            self._tenancy.say_farewell(connection)
+
     def _stand_still(self) -> None:
         """Go on answering the doorbell for a while: whoever rings starts nobody, who would meet the same."""
         until = time.monotonic() + STANDSTILL
@@ -349,9 +367,15 @@ class Supervisor:
         return (self._feed.slots if self._feed is not None else 0) or self._config.processes
 
     @property
-    def _may_leave(self) -> bool:
-        attended = self._feed is not None and self._feed.is_attended
-        return bool(self._config.idle_timeout) and not self._ledger.running and not attended
+    def _idle_at(self) -> float:
+        """When there will be nothing to stay for. While jobs run on other hosts there is: somebody has to notice
+        should such a host be gone. And a worker that is there will have jobs to hand over."""
+        ledger, timeout = self._ledger, self._config.idle_timeout
+        if not timeout or ledger.running or ledger.has_unwritten or ledger.runs_elsewhere:
+            return float("inf")
+        if self._feed is not None and self._feed.is_attended:
+            return float("inf")
+        return self._last_activity + timeout
 
     @property
     def _is_busy(self) -> bool:
@@ -374,12 +398,12 @@ class Supervisor:
         if self._stop_asked_at is not None and not self._ledger.running:
             return 0.0
         moments = [self._look_at, self._tidy_at, self._survey_at]
-        if self._may_leave:
-            moments.append(self._last_activity + self._config.idle_timeout)
+        moments.append(self._idle_at)
         if self._watch.must_look:
             moments.append(time.monotonic() + DEATH_LOOK_INTERVAL)
         if self._stop_asked_at is not None:
             moments = [self._stop_asked_at + self._config.kill_grace]
+        moments.append(time.monotonic() + self._tenancy.renew_in)
         step = self._ledger.next_step_at()
         if step is not None:
             moments.append(step)
@@ -401,28 +425,3 @@ class Supervisor:
     def _index_logs(self) -> int:
         with self._database.writing() as connection:
             return log_search.index_batch(connection, _INDEX_BATCH) if log_search.is_available(connection) else 0
-
-    def _describe(self) -> None:
-        """Write down who we are and how it goes, when that is news."""
-        own, server = self._identity, self._pool.server
-        status = SupervisorStatus(
-            host=own.host,
-            boot_id=own.boot_id,
-            pid_namespace=own.pid_namespace,
-            pid=own.pid,
-            process_started=own.started,
-            started_at=self._started_at.isoformat(),
-            database=self._shown_url,
-            backend=self._config.backend,
-            processes=self._processes,
-            start_method=self._pool.start_method,
-            fork_server_pid=None if server is None else server.pid,
-            warning=self._pool.warning,
-            app_error=self._pool.app_error,
-            load_order=self._config.load_order(),
-            version=version(),
-        )
-        if status != self._status:
-            with contextlib.suppress(OSError):  # the disk is full; it is tried again the next time
-                status.write(self._folder)
-                self._status = status
