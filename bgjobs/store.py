@@ -7,7 +7,7 @@ records are written to ``job_logs`` in that transaction and to the log files aft
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -44,6 +44,7 @@ from bgjobs.lookups import (
     logs,
     pending,
     possible_id,
+    published,
     whole_number,
 )
 from bgjobs.models import (
@@ -162,18 +163,29 @@ class Changes:
         backend: str,
         output_path: Any = None,
         job_ids: Sequence[int] | None = None,
+        messages: Collection[tuple[int, str]] | None = None,
         now: datetime | None = None,
     ) -> list[Execution]:
         """Give due jobs to waiting processes, one each, most urgent first, and make them running.
 
         Returns the executions in the order of ``seats``; there are fewer where fewer are due.
-        ``job_ids`` claims these jobs and no others, due or not. ``output_path`` says, for an execution,
-        where its output will lie.
+        ``job_ids`` claims these jobs and no others, due or not; ``messages``, each a job's id and its token,
+        those that were published so and still wait for it. ``output_path`` says, for an execution, where its
+        output will lie.
         """
         now = now or clock.now()
-        rows = due(self.connection, len(seats), now) if job_ids is None else pending(self.connection, job_ids)
+        if messages is not None:
+            rows = published(self.connection, messages)
+        elif job_ids is not None:
+            rows = pending(self.connection, job_ids)
+        else:
+            rows = due(self.connection, len(seats), now)
         executions = [
-            execution_of(row, token=uuid.uuid4().hex, attempt=whole_number(row.attempt) + 1)
+            execution_of(
+                row,
+                token=uuid.uuid4().hex if messages is None else row.execution_token,
+                attempt=whole_number(row.attempt) + 1,
+            )
             for row in rows[: len(seats)]
         ]
         if not executions:
@@ -304,6 +316,7 @@ class Changes:
                 progress_done=None,
                 progress_total=None,
                 progress_message=None,
+                published_at=None,
             )
         )
         row = job_row(self.connection, job_id)
@@ -504,6 +517,7 @@ _CLAIM = Prepared(
         paused_at=null(),
         paused_by=null(),
         paused_seconds=null(),
+        published_at=null(),
         **{column: bindparam(f"new_{column}") for column in _PROCESS_COLUMNS},
     )
 )

@@ -32,6 +32,7 @@ from bgjobs.runner.outcome import Execution, Outcome
 from bgjobs.samples import Sample
 from bgjobs.state_folder import StateFolder, output_name
 from bgjobs.store import Changes, Store
+from bgjobs.supervisor.feed import Fed
 from bgjobs.supervisor.memory_guard import MemoryGuard
 from bgjobs.supervisor.output_feed import OutputFeed
 from bgjobs.supervisor.recovery import Recorded, seconds_run, survey
@@ -48,8 +49,11 @@ _MOST_IN_HAND = 16
 class Ledger:
     """Every execution that this supervisor answers for, from its claim to its committed outcome."""
 
-    def __init__(self, store: Store, folder: StateFolder, kill_grace: float, output_max: int) -> None:
+    def __init__(
+        self, store: Store, folder: StateFolder, kill_grace: float, output_max: int, backend: str = "local"
+    ) -> None:
         self._store = store
+        self._backend = backend
         self._folder = folder
         self._kill_grace = kill_grace
         self._output_max = output_max
@@ -150,8 +154,11 @@ class Ledger:
     # -- write ---------------------------------------------------------------------------------------
 
     @outlasting_deadlocks
-    def write_and_claim(self, seats: list[Process], *, look_for_requests: bool) -> list[Execution]:
-        """One transaction: outcomes, words, requests to stop, and due jobs for the waiting processes.
+    def write_and_claim(
+        self, seats: list[Process], *, look_for_requests: bool, fed: Collection[Fed] | None = None
+    ) -> list[Execution]:
+        """One transaction: outcomes, words, requests to stop, and due jobs for the waiting processes; where jobs
+        are ``fed``, none but these.
 
         Returns the executions for ``seats``, in their order. Nothing was changed if it raises.
         """
@@ -165,7 +172,7 @@ class Ledger:
             asked = self._requested(changes) if look_for_requests else Requested()
             if ARMED and statuses:
                 reach("outcome.before_commit")
-            claimed = _claim(changes, seats) if seats else []
+            claimed = _claim(changes, seats, self._backend, fed) if seats else []
             if ARMED and claimed:
                 reach("claim.before_commit")
         if ARMED and statuses:
@@ -388,9 +395,11 @@ def _is_fresh(process: Process) -> bool:
     return process.in_flight == 0
 
 
-def _claim(changes: Changes, seats: list[Process]) -> list[Execution]:
+def _claim(changes: Changes, seats: list[Process], backend: str, fed: Collection[Fed] | None) -> list[Execution]:
     columns = [process.identity.columns() for process in seats if process.identity is not None]
-    return changes.claim(columns, backend="local", output_path=lambda job: output_name(job.id, job.attempt))
+    return changes.claim(
+        columns, backend=backend, output_path=lambda job: output_name(job.id, job.attempt), messages=fed
+    )
 
 
 def _progress(row: Row[Any]) -> Any:
