@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import func, literal, update
 
+from bgjobs.deadlocks import outlasting_deadlocks
 from bgjobs.lookups import job_row, jobs, possible_id
 from bgjobs.models import RUNNING
 from bgjobs.notify import ring_at_commit
@@ -17,6 +18,7 @@ from bgjobs.running_jobs import IN_ITS_OWN_PROCESS, not_running_so
 from bgjobs.store import Changes, Store, who
 
 
+@outlasting_deadlocks
 def kill(store: Store, job_id: int, *, by: str | None = None) -> bool:
     """Ask for a running job to be killed, with everything it started, also one that was asked to stop before.
     False when somebody did already.

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from sqlalchemy import delete, insert, select, update
 
 from bgjobs import custom_logger as wording
+from bgjobs.deadlocks import outlasting_deadlocks
 from bgjobs.exceptions import InvalidParameters
 from bgjobs.lookups import execution_of, job_row, jobs, paused_queues, possible_id
 from bgjobs.models import RUNNING
@@ -20,6 +21,7 @@ from bgjobs.running_jobs import IN_ITS_OWN_PROCESS, not_running_so
 from bgjobs.store import Changes, Store, who
 
 
+@outlasting_deadlocks
 def pause(store: Store, job_id: int, *, by: str | None = None) -> None:
     """Ask for a running job to be held up, with everything it started. Its timeout stands still meanwhile.
 
@@ -30,6 +32,7 @@ def pause(store: Store, job_id: int, *, by: str | None = None) -> None:
         pause_on(changes, job_id, by=by)
 
 
+@outlasting_deadlocks
 def resume(store: Store, job_id: int, *, by: str | None = None) -> None:
     """Let a paused job go on. Raises :class:`JobNotFound`, and :class:`InvalidTransition` for one that is not
     paused."""

@@ -84,6 +84,16 @@ def _database_uri(value: Any) -> str:
         ) from None
 
 
+def _broker_url(value: Any) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9+]*://.*", _text(value)):
+        # It is not shown: it may hold the password.
+        raise ConfigurationError(
+            "BGJOBS_BROKER_URL must be a URL such as redis://127.0.0.1:6379/0 or amqp://user:password@host//",
+            setting="BGJOBS_BROKER_URL",
+        )
+    return str(value)
+
+
 def _url_path(value: Any) -> str:
     path = _text(value)
     if not re.fullmatch(r"/[A-Za-z0-9_\-./]*[A-Za-z0-9_\-]", path):
@@ -127,6 +137,7 @@ class Settings:
     """Every ``BGJOBS_…`` key. A value of None means "not set": what follows from that is said behind it."""
 
     backend: str = _setting("local", _one_of(BACKENDS))
+    broker_url: str | None = _setting(None, _broker_url)  # celery: that of the application's own Celery
     database_uri: str | None = _setting(None, _database_uri)  # the application's own database
     runner: Any = _setting(None, _class_or_path)  # CustomBackgroundJobRunner
     approved_classes: Any = _setting((), _classes)

@@ -22,6 +22,7 @@ class SupervisorConfig:
     password)."""
 
     app_name: str
+    backend: str
     database_url: str
     folder: str
     log_dir: str
@@ -42,6 +43,7 @@ class SupervisorConfig:
         settings = state.settings
         return cls(
             app_name=state.app.name,
+            backend=settings.backend,
             database_url=state.database_url.render_as_string(hide_password=False),
             folder=state.folder.path,
             log_dir=str(settings.log_dir),

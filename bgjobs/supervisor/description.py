@@ -18,7 +18,8 @@ _LONGEST_ERROR = 500
 
 
 class Description:
-    """Of one supervisor. ``database`` is the URL without its password."""
+    """Of one supervisor. ``database`` is the URL without its password, ``processes`` how many jobs it runs at
+    once."""
 
     def __init__(self, config: SupervisorConfig, pool: Pool, own: ProcessIdentity, database: str) -> None:
         self._config = config
@@ -27,6 +28,7 @@ class Description:
         self._database = database
         self._started_at = clock.now().isoformat()
         self._written: SupervisorStatus | None = None
+        self.processes = config.processes
 
     def write(self) -> None:
         """Write down how it goes, when that is news."""
@@ -54,8 +56,8 @@ class Description:
             process_started=own.started,
             started_at=self._started_at,
             database=self._database,
-            backend="local",
-            processes=self._config.processes,
+            backend=self._config.backend,
+            processes=self.processes,
             start_method=self._pool.start_method,
             fork_server_pid=None if server is None else server.pid,
             warning=self._pool.warning,

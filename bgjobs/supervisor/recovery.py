@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row
 
 from bgjobs.leases import machine_of
 from bgjobs.lookups import execution_of, running, whole_number
+from bgjobs.models import SUPERVISED
 from bgjobs.processes.identity import ProcessIdentity
 from bgjobs.processes.signals import is_job_process
 from bgjobs.runner.outcome import Execution
@@ -23,8 +24,6 @@ from bgjobs.runner.outcome import Execution
 Recorded = tuple[Execution, ProcessIdentity, Row[Any]]
 HeardOf = Callable[[Connection], Collection[str] | None]
 """The machines whose leases have not ended; None where that cannot be relied on at the moment."""
-
-_BY_SUPERVISORS = ("local", "celery")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +54,12 @@ def survey(connection: Connection, known_tokens: Collection[str], heard_of: Hear
         # An inline job runs in a process of the application: alive, it is none of our business. A living
         # process that is no job process cannot be the one that runs a job: the row was forged.
         if verdict == "gone" or (
-            verdict == "alive" and row.backend == "local" and not is_job_process(recorded[1])
+            verdict == "alive" and row.backend in SUPERVISED and not is_job_process(recorded[1])
         ):
             found.gone.append(recorded)
-        elif verdict == "alive" and row.backend == "local":
+        elif verdict == "alive" and row.backend in SUPERVISED:
             found.alive.append(recorded)
-        elif verdict == "unknown" and row.backend in _BY_SUPERVISORS:
+        elif verdict == "unknown" and row.backend in SUPERVISED:
             found.elsewhere.append(recorded)
     _part_the_silent(found, connection, heard_of)
     return found

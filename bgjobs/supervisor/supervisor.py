@@ -22,7 +22,8 @@ from bgjobs.database import PATIENCE_OF_SUPERVISOR, Database
 from bgjobs.exceptions import BackendUnavailable, DatabaseDamaged
 from bgjobs.fail_points import ARMED, reach
 from bgjobs.processes.identity import own_identity
-from bgjobs.processes.pool import Pool, Process
+from bgjobs.processes.pool import Pool
+from bgjobs.processes.process import Process
 from bgjobs.processes.server import Ahead
 from bgjobs.processes.wakeup import Wakeup
 from bgjobs.processes.watch import DeathWatch
@@ -31,6 +32,7 @@ from bgjobs.store import Store
 from bgjobs.supervisor.config import SupervisorConfig
 from bgjobs.supervisor.description import Description
 from bgjobs.supervisor.doorbell import Doorbell
+from bgjobs.supervisor.feed import Feed
 from bgjobs.supervisor.history import History
 from bgjobs.supervisor.ledger import Ledger
 from bgjobs.supervisor.listener import Listener
@@ -75,7 +77,7 @@ class Supervisor:
         self._database = database
         shown_url = database.url.render_as_string(hide_password=True)
         store = Store(database, CustomLogger(config.log_dir), Redactor(config.redact))
-        self._ledger = Ledger(store, self._folder, config.kill_grace, config.output_max)
+        self._ledger = Ledger(store, self._folder, config.kill_grace, config.output_max, config.backend)
         self._caretaker = Caretaker(store, self._folder, config.retention)
         self._history = History(database)
         self._selector = selectors.DefaultSelector()
@@ -83,6 +85,8 @@ class Supervisor:
         self._pool = Pool(config.for_servers(shown_url), self._selector, self._watch, ahead)
         self._doorbell = Doorbell(self._folder.path)
         self._listener = Listener(database.url, self._selector, self._look_again)
+        # With Celery, workers say which jobs are to be run; else we look for them.
+        self._feed = Feed(self._folder.path, self._selector) if config.backend == "celery" else None
         own = own_identity()
         self._tenancy = Tenancy(config.lease, own)
         self._description = Description(config, self._pool, own, shown_url)
@@ -105,6 +109,8 @@ class Supervisor:
         self._catch_signals()
         if ARMED:
             reach("boot.before_listening")
+        if self._feed is not None:
+            self._feed.open()
         self._open_doorbell()
         self._on_listening()
         self._keep_idle()  # the application loads while we look at the database
@@ -125,6 +131,8 @@ class Supervisor:
                 self._suspicious = True
                 self._survey_at = time.monotonic()  # something may stand in the database that we know nothing of
                 self._rest()
+        if self._feed is not None:
+            self._feed.close()
         self._pool.close()
         self._listener.close()
         if not status:
@@ -203,6 +211,9 @@ class Supervisor:
         """Look by ourselves: at the time of the next job, and because a ring can be lost."""
         if time.monotonic() < self._look_at:
             return
+        if self._feed is not None:
+            self._rung, self._look_at = True, time.monotonic() + LOOK_INTERVAL
+            return
         with self._database.reading() as connection:
             due = lookups.next_due(connection)
             self._rung = self._rung or bool(self._ledger.running)
@@ -211,7 +222,11 @@ class Supervisor:
         self._look_at = time.monotonic() + (min(LOOK_INTERVAL, seconds) if seconds > 0 else LOOK_INTERVAL)
 
     def _write_and_claim(self) -> None:
+        if self._feed is not None:
+            self._may_be_due = self._feed.has_new
         seats = self._seats() if self._may_be_due and self._stop_asked_at is None else []
+        fed = None if self._feed is None else self._feed.first(len(seats))
+        seats = seats if fed is None else seats[: len(fed)]
         if not (seats or self._ledger.has_unwritten or (self._rung and self._ledger.running)):
             self._rung = False
             return
@@ -219,7 +234,7 @@ class Supervisor:
             self._ledger.write_one_by_one()
             self._suspicious = False
         wrote = self._ledger.has_unwritten
-        claimed = self._ledger.write_and_claim(seats, look_for_requests=self._rung)
+        claimed = self._ledger.write_and_claim(seats, look_for_requests=self._rung, fed=fed)
         if ARMED and claimed:
             reach("claim.after_commit")
         self._ledger.begin(claimed, seats, self._pool)
@@ -228,7 +243,10 @@ class Supervisor:
         self._last_claimed = len(claimed)
         if wrote or claimed:
             self._last_activity = self._written_at
-        if len(claimed) < len(seats):  # nothing more is due; when will the next be?
+        if self._feed is not None and fed is not None:
+            self._feed.tried(fed)
+            self._feed.answer(self._ledger.running.keys())
+        elif len(claimed) < len(seats):  # nothing more is due; when will the next be?
             self._may_be_due = False
             self._look_at = time.monotonic()
         elif self._ledger.put_back:  # for a retry nobody rings
@@ -244,6 +262,7 @@ class Supervisor:
         self._ledger.trim_outputs()
         if self._ledger.running:
             self._ledger.out_of_memory.look()
+        self._description.processes = self._processes
         self._description.write()
         if not self._is_busy:
             self._index_logs()
@@ -261,7 +280,7 @@ class Supervisor:
         self._close_doorbell()
         try:
             with self._database.reading() as connection:
-                found = lookups.has_pending(connection)
+                found = self._feed is None and lookups.has_pending(connection)
             if ARMED:
                 reach("idle.before_unlock")
             self._left = not found
@@ -296,6 +315,8 @@ class Supervisor:
         assert self._stop_asked_at is not None
         if self._doorbell.is_open:
             self._close_doorbell()
+            if self._feed is not None:
+                self._feed.close()
             self._pool.close()
         if not self._ledger.running:
             self._left = True
@@ -342,14 +363,21 @@ class Supervisor:
 
     @property
     def _free(self) -> int:
-        return max(0, self._config.processes - self._ledger.working)
+        return max(0, self._processes - self._ledger.working)
+
+    @property
+    def _processes(self) -> int:
+        """How many jobs may be run at once: with Celery, as many as its workers on this host say."""
+        return (self._feed.slots if self._feed is not None else 0) or self._config.processes
 
     @property
     def _idle_at(self) -> float:
         """When there will be nothing to stay for. While jobs run on other hosts there is: somebody has to notice
-        should such a host be gone."""
+        should such a host be gone. And a worker that is there will have jobs to hand over."""
         ledger, timeout = self._ledger, self._config.idle_timeout
         if not timeout or ledger.running or ledger.has_unwritten or ledger.runs_elsewhere:
+            return float("inf")
+        if self._feed is not None and self._feed.is_attended:
             return float("inf")
         return self._last_activity + timeout
 
@@ -360,13 +388,13 @@ class Supervisor:
     def _keep_idle(self) -> None:
         """Have as many processes waiting as will be wanted until others can be started: those for free slots,
         and twice what the last transaction took, because while that many are used up as many are started."""
-        most = 2 * self._config.processes
+        most = 2 * self._processes
         used_up = 2 * self._last_claimed if self._config.jobs_per_process == 1 else 0
         wanted = min(max(SPARES_WHEN_CALM, self._free, used_up), most)
         if self._is_busy or self._may_be_due:
             self._pool.keep_idle(wanted, most)
         else:
-            calm = min(SPARES_WHEN_CALM, self._config.processes)
+            calm = min(SPARES_WHEN_CALM, self._processes)
             self._pool.keep_idle(calm, calm)
 
     def _patience(self) -> float:

@@ -13,6 +13,7 @@ from bgjobs.settings import Settings
 
 DEFAULTS = {
     "BACKEND": "local",
+    "BROKER_URL": None,
     "DATABASE_URI": None,
     "RUNNER": None,
     "APPROVED_CLASSES": (),
@@ -41,6 +42,7 @@ DEFAULTS = {
 
 TAKEN = [
     ("BACKEND", "inline", "inline"),
+    ("BROKER_URL", "redis://:secret@127.0.0.1:6379/0", "redis://:secret@127.0.0.1:6379/0"),
     ("DATABASE_URI", "sqlite:///jobs.db", "sqlite:///jobs.db"),
     ("DATABASE_URI", URL.create("postgresql+psycopg", "u", "p", "host"), "postgresql+psycopg://u:p@host"),
     ("RUNNER", "shop.jobs.Runner", "shop.jobs.Runner"),
@@ -73,6 +75,8 @@ TAKEN = [
 REFUSED = [
     ("BACKEND", "Local"),
     ("BACKEND", ["local"]),
+    ("BROKER_URL", "127.0.0.1"),
+    ("BROKER_URL", 6379),
     ("DATABASE_URI", ""),
     ("DATABASE_URI", 5),
     ("DATABASE_URI", "no url"),
