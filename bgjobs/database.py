@@ -214,7 +214,10 @@ class Database:
         if not self.is_sqlite:
             # MariaDB's own default locks gaps between rows, over which those who insert and claim would stumble.
             # A server may have been started anew since the last time; who dispatches then should not notice.
-            return create_engine(self.url, isolation_level="READ COMMITTED", pool_pre_ping=True, **pool)
+            engine = create_engine(self.url, isolation_level="READ COMMITTED", pool_pre_ping=True, **pool)
+            if engine.driver == "psycopg":
+                event.listen(engine, "connect", _prepare_nothing_behind_a_proxy)
+            return engine
         if "uri" not in self.url.query:
             self._make_folder_of(Path(str(self.url.database)))
         engine = create_engine(
@@ -363,6 +366,15 @@ def _switch_to_wal(connection: Any, patience: float) -> None:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
                 raise
             time.sleep(0.01)
+
+
+def _prepare_nothing_behind_a_proxy(connection: Any, record: Any) -> None:
+    """A proxy that pools transactions gives each to another server process, which does not know what was prepared
+    in the last one. Such a proxy answers with a process number of its own."""
+    (pid,) = connection.execute("SELECT pg_backend_pid()").fetchone()
+    connection.rollback()
+    if pid != connection.info.backend_pid:
+        connection.prepare_threshold = None
 
 
 def _readable(text: bytes) -> str:
