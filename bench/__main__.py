@@ -47,7 +47,15 @@ QUICK: dict[str, Any] = {
     "limits": {"forks": 500, "seconds": 0.5, "interpreters": 2},
     "measure": {"burst": 200, "burst_seconds": 2, "singles": 20, "alone": 100},
     "long": 0,
-    "growth": {"finished": 100_000, "pending": 10_000, "burst": 200, "rounds": 1, "jobs": 1000, "firsts": 1},
+    "growth": {
+        "finished": 100_000,
+        "pending": 10_000,
+        "pending_on_postgresql": 100_000,
+        "burst": 200,
+        "rounds": 1,
+        "jobs": 1000,
+        "firsts": 1,
+    },
 }
 # A system that hangs must not hold up the others.
 PATIENCE = 600
