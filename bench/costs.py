@@ -34,7 +34,9 @@ class Plan:
 
 def costs(plan: Plan) -> Figures:
     return {
-        "cpu": {system: found for system in SYSTEMS if system.startswith("bgjobs") and (found := _cpu(system, plan))},
+        "cpu": {
+            system: found for system in SYSTEMS if system.startswith("bgjobs") and (found := _cpu(system, plan))
+        },
         "at_once": [in_folder(_sleeping(count, plan.seconds)) for count in plan.at_once],
     }
 

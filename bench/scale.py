@@ -117,8 +117,13 @@ def _examples(results: Results) -> str:
     }
     hosts = [Host(2, 4), Host(2, 200), Host(8, 200)]
     measured = ways(results)[:2]
-    heads = ["a job that …", *[f"{_short(way)}: {h.cores} cores, {h.processes} processes" for way in measured for h in hosts]]
-    rows = [[kind, *[_carried(way, host, job) for way in measured for host in hosts]] for kind, job in kinds.items()]
+    heads = [
+        "a job that …",
+        *[f"{_short(way)}: {h.cores} cores, {h.processes} processes" for way in measured for h in hosts],
+    ]
+    rows = [
+        [kind, *[_carried(way, host, job) for way in measured for host in hosts]] for kind, job in kinds.items()
+    ]
     return table("### What one host carries", heads, rows)
 
 
@@ -133,7 +138,11 @@ def _at_once(results: Results) -> str:
         [number(found["jobs"]), f"{number(found['mib'])} MiB", f"{found['supervisor'] * 100:.1f} %"]
         for found in series
     ]
-    each = (series[-1]["mib"] - series[0]["mib"]) / (series[-1]["jobs"] - series[0]["jobs"]) if len(series) > 1 else None
+    each = (
+        (series[-1]["mib"] - series[0]["mib"]) / (series[-1]["jobs"] - series[0]["jobs"])
+        if len(series) > 1
+        else None
+    )
     title = f"### Many jobs at once\n\nJobs that only wait. Each takes {number(each)} MiB, and what it loads by itself."
     return table(title, ["running", "memory of all processes", "of one core, to watch them"], rows)
 
@@ -178,19 +187,27 @@ def plot(results: Results) -> str:
     for power in range(-3, 3):
         x = _x(10.0**power)
         parts.append(f'<line class="grid" x1="{x:.1f}" y1="{_TOP}" x2="{x:.1f}" y2="{_HEIGHT - _BOTTOM}"/>')
-        parts.append(f'<text class="soft" x="{x:.1f}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{_time(power)}</text>')
+        parts.append(
+            f'<text class="soft" x="{x:.1f}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{_time(power)}</text>'
+        )
     for power in range(-1, 5):
         y = _y(10.0**power)
         parts.append(f'<line class="grid" x1="{_LEFT}" y1="{y:.1f}" x2="{_WIDTH - _RIGHT}" y2="{y:.1f}"/>')
-        parts.append(f'<text class="soft" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{10.0**power:,g}</text>')
+        parts.append(
+            f'<text class="soft" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{10.0**power:,g}</text>'
+        )
     for first, second, way, host, style in lines:
         ends = [10 ** (power / 20) for power in range(-60, 41)]
         points = " ".join(f"{_x(waits):.1f},{_y(carries(way, host, Job(waits))[0]):.1f}" for waits in ends)
         parts.append(f'<polyline class="{style}" points="{points}"/>')
         y = _y(carries(way, host, Job(ends[-1]))[0])
         shift = -22 if style == "first" else 8
-        parts.append(f'<text class="text of-{style}" x="{_WIDTH - _RIGHT + 10}" y="{y + shift:.1f}">{first}</text>')
-        parts.append(f'<text class="text of-{style}" x="{_WIDTH - _RIGHT + 10}" y="{y + shift + 15:.1f}">{second}</text>')
+        parts.append(
+            f'<text class="text of-{style}" x="{_WIDTH - _RIGHT + 10}" y="{y + shift:.1f}">{first}</text>'
+        )
+        parts.append(
+            f'<text class="text of-{style}" x="{_WIDTH - _RIGHT + 10}" y="{y + shift + 15:.1f}">{second}</text>'
+        )
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
