@@ -86,6 +86,14 @@ def _targets(rounds: Rounds, growth: dict[str, Any]) -> str:
         _target("a process a job: × RQ with 2 workers", rounds.to_system(ours, "rq-2", "best"), 4),
         _target("reused processes: × Huey", rounds.to_system(reused, "huey", "best"), 1),
         _target("reused processes: × Celery prefork", rounds.to_system(reused, "celery", "best"), 3),
+        _target(
+            "PostgreSQL, a process a job: × the bare fork limit", rounds.to_forks("bgjobs-postgresql", "best"), 0.6
+        ),
+        _target(
+            "PostgreSQL, reused processes: × Procrastinate",
+            rounds.to_system("bgjobs-postgresql-reused", "procrastinate", "best"),
+            2,
+        ),
         _target("start on an idle system, p50", rounds.of(ours, "start", "p50"), -4, "ms"),
         _target("start on an idle system, p95", rounds.of(ours, "start", "p95"), -8, "ms"),
         _target("dispatch, p50", rounds.of(ours, "alone", "p50"), -0.35, "ms"),

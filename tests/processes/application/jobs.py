@@ -61,6 +61,14 @@ class Plain:
         with witness():
             time.sleep(seconds)
 
+    def speak(self, gates: list[str]) -> None:
+        """Say what it waits for, in bytes that are no text."""
+        with witness():
+            for gate in gates:
+                os.write(1, f"waiting for {gate} ☕ ".encode() + b"\x00\xff\n")
+                wait_for_gate(gate)
+            print("all of it is here when the job has ended")
+
     def print_until(self, gate: str) -> None:
         with witness():
             for _ in range(1024):
