@@ -121,7 +121,7 @@ def install() -> None:
     say("installing bgjobs and its peers into .venv-bench")
     subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "-e", f"{ROOT}[standard]"], check=True)
+    subprocess.run([*pip, "-e", f"{ROOT}[standard,postgresql]"], check=True)
     for package in PACKAGES:
         subprocess.run([*pip, package], check=False)
     stamp.touch()

@@ -113,7 +113,9 @@ def count(connection: Connection, ended: Iterable[Ended], now: datetime) -> None
                 row["number"] += 1
                 row["seconds"] += seconds
     if rows:
-        _adding_one(connection.dialect.name).execute(connection, list(rows.values()))
+        # In order: two supervisors that add to the same rows would else wait for each other.
+        in_order = [rows[key] for key in sorted(rows)]
+        _adding_one(connection.dialect.name).execute(connection, in_order)
 
 
 def adding(dialect: str, rows: str) -> TextClause:

@@ -35,6 +35,8 @@ PENDING, RUNNING, COMPLETED, FAILED, CANCELLED = STATUSES = (
 )
 UNFINISHED = (PENDING, RUNNING)
 ENDED = (COMPLETED, FAILED, CANCELLED)
+SUPERVISED = ("local", "celery")
+"""The backends whose jobs a supervisor runs, each in a process of its own."""
 SUCCESS, FAILURE, INFO = LOG_TYPES = ("success", "failure", "info")
 
 NAME_LENGTH = 255
@@ -150,7 +152,8 @@ class BackgroundJob(Base):
     progress_message: Mapped[str | None] = mapped_column(Text)
     result: Mapped[Any] = mapped_column(JsonText, nullable=True)
     retry_of: Mapped[int | None] = mapped_column(_Id)  # the job of which this is a retry with other parameters
-    # A message with the execution token is on its way to a worker (backend celery); only while the job is pending.
+    # Backend celery: a message with the execution token is on its way to a worker. One of a job that is not
+    # pending any more is not wanted any more.
     published_at: Mapped[datetime | None]
 
     logs: Mapped[list[JobLog]] = relationship(back_populates="job", passive_deletes=True)

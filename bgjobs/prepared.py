@@ -38,16 +38,17 @@ class Prepared:
         parts = self._parts(connection.dialect)
         _driver(connection).executemany(parts.sql, [parts.bound(row) for row in rows]).close()
 
-    def insert(self, connection: Connection, values: Values) -> int:
-        """Insert one row; its new id."""
+    def insert(self, connection: Connection, rows: Sequence[Values]) -> list[int]:
+        """Insert ``rows``; their new ids, in the same order."""
         if connection.dialect.name != "sqlite":
-            inserted = connection.execute(self._statement, dict(values)).inserted_primary_key
-            assert inserted is not None
-            return int(inserted[0])
+            return _inserted(connection, self._statement, rows)
         parts = self._parts(connection.dialect)
-        cursor = _driver(connection).execute(parts.sql, parts.bound(values))
-        cursor.close()
-        return int(cursor.lastrowid)
+        driver, found = _driver(connection), []
+        for row in rows:
+            cursor = driver.execute(parts.sql, parts.bound(row))
+            cursor.close()
+            found.append(int(cursor.lastrowid))
+        return found
 
     def fetch(self, connection: Connection, values: Values) -> list[Any]:
         """The rows, with the columns as attributes."""
@@ -96,6 +97,19 @@ class _TakenApart:
             value if process is None else process(value)
             for value, process in zip(values, self._results, strict=True)
         )
+
+
+def _inserted(connection: Connection, statement: Any, rows: Sequence[Values]) -> list[int]:
+    """Many at once where the server returns the ids of many: else each takes the way there and back."""
+    if len(rows) > 1 and connection.dialect.insert_executemany_returning_sort_by_parameter_order:
+        returning = statement.returning(*statement.table.primary_key, sort_by_parameter_order=True)
+        return [int(number) for number in connection.scalars(returning, [dict(row) for row in rows])]
+    found = []
+    for row in rows:
+        inserted = connection.execute(statement, dict(row)).inserted_primary_key
+        assert inserted is not None
+        found.append(int(inserted[0]))
+    return found
 
 
 def _bind_processor(kind: TypeEngine[Any], dialect: Dialect) -> _Processor:

@@ -88,6 +88,10 @@ def _oldest(connection: Connection, span: int, before: int) -> int | None:
 
 def _put_together(connection: Connection, step: Step, begin: int) -> None:
     end = begin + step.into
+    of_step = metrics.c.span == step.span, metrics.c.minute >= begin, metrics.c.minute < end
+    # The supervisor of another host may be doing the same; whoever comes second waits here and finds nothing.
+    locked = select(metrics.c.minute).where(*of_step).order_by(*metrics.primary_key).with_for_update()
+    connection.execute(locked).all()
     # "WHERE true" tells SQLite that no join comes (sqlite.org, "UPSERT", 2.2).
     rows = (
         f"SELECT {step.into}, {begin}, class_name, method_name, kind, bucket, total, seconds FROM ("  # noqa: S608
@@ -96,5 +100,4 @@ def _put_together(connection: Connection, step: Step, begin: int) -> None:
         "GROUP BY class_name, method_name, kind, bucket) AS parts WHERE true"
     )
     connection.execute(adding(connection.dialect.name, rows))
-    of_step = metrics.c.span == step.span, metrics.c.minute >= begin, metrics.c.minute < end
     connection.execute(delete(metrics).where(*of_step))
