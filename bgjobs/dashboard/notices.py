@@ -13,6 +13,7 @@ from bgjobs.dashboard.pulse import Pulse
 from bgjobs.exceptions import JobRunnerException
 from bgjobs.lookups import next_due
 from bgjobs.redaction import escape, escape_lines, mask_urls
+from bgjobs.supervisor.elsewhere import at_work, supervisors_elsewhere
 from bgjobs.supervisor.status import SupervisorStatus, supervisor_status
 
 # A supervisor takes some tenths of a second to come up: no reason to worry anybody.
@@ -70,15 +71,25 @@ class Alarm:
 def health(state: AppState, pulse: Pulse, alarm: Alarm, now: datetime) -> Health:
     """How it stands with the jobs of ``state``."""
     counts = pulse.running, pulse.pending
-    if state.settings.backend != "local":
+    if state.settings.backend == "inline":
         return Health("Jobs run in the process that dispatches them", True, *counts)
     supervisor = supervisor_status(state.folder)
     if supervisor is not None:
         return Health("Supervisor running", True, *counts, _complaints(supervisor))
     if pulse.pending.number or pulse.running.number:
         alarm.ring(state)
+    hosts = _hosts_at_work(state)
+    if hosts:
+        return Health(
+            f"Supervisor running on {hosts[0] if len(hosts) == 1 else f'{len(hosts)} hosts'}", True, *counts
+        )
     words = "No supervisor; the next job starts one" if state.settings.autostart else "No supervisor"
     return Health(words, False, *counts, _absence(state, now) if pulse.pending.number else ())
+
+
+def _hosts_at_work(state: AppState) -> list[str]:
+    with state.store.database.reading() as connection:
+        return [escape(status.host) for status in at_work(supervisors_elsewhere(connection))]
 
 
 def _complaints(supervisor: SupervisorStatus) -> tuple[Notice, ...]:

@@ -5,52 +5,21 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Collection, Iterator
-from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from census import exists
-from clean_end import real_site
+from cluster import SETTINGS, Cluster, cluster_on
 from databases import SERVERS
 from hosts import Host, at_work
 from real_site import MakeSite, RealSite
-from relay import Relay
 from sqlalchemy.engine import URL
 from waiting import until
 
-from bgjobs import JobHandle, leases
+from bgjobs import leases
 
-LEASE = 3.0
-SLOTS = 4
+SLOTS = SETTINGS["processes"]
 SILENT = "has not been heard of for 3 s"
-
-
-@dataclass
-class Cluster:
-    """A site that only dispatches, and two hosts that run its jobs; each has a way to the database of its own."""
-
-    site: RealSite
-    one: Host
-    two: Host
-    way_of_one: Relay
-    way_of_two: Relay
-
-    def start_on(self, host: Host, *gates: str) -> list[JobHandle]:
-        """Jobs that run on this host until their gates are opened."""
-        other = self.two if host is self.one else self.one
-        other.freeze()
-        jobs = [self.site.dispatch("Plain.hold", {"gate": gate}) for gate in gates]
-        for job in jobs:
-            self.site.until_noted(job)
-        other.go_on()
-        assert {self.site.row(job.id).host for job in jobs} == {host.name}
-        return jobs
-
-
-# On PostgreSQL whatever another host commits is heard, so a supervisor that hardly ever looks by itself will do.
-HARDLY_LOOKS = "import bgjobs.supervisor.supervisor as it\nit.LOOK_INTERVAL = 3600.0"
-SETTINGS = {"autostart": False, "lease": LEASE, "idle_timeout": 60, "processes": SLOTS}
 
 
 @pytest.fixture(scope="module", params=SERVERS)
@@ -61,31 +30,10 @@ def cluster(
     servers: Callable[[str, str], URL],
 ) -> Iterator[Cluster]:
     url = servers(request.param, "hosts")
-    ways = [Relay(str(url.host), int(url.port or 0)) for _ in range(2)]
-    settings = {"database_uri": url.render_as_string(hide_password=False), **SETTINGS}
-    with (
-        closing(ways[0]),
-        closing(ways[1]),
-        real_site(tmp_path_factory.mktemp("site"), empty_database, settings) as site,
-    ):
-        one, two = (
-            Host(
-                site,
-                name,
-                code=HARDLY_LOOKS if request.param == "postgresql" else "",
-                database_uri=through(way, url),
-            )
-            for name, way in zip(("one", "two"), ways, strict=True)
-        )
-        with at_work(one, two):
-            yield Cluster(site, one, two, *ways)
-            for way in ways:
-                way.set("up")
-            site.check()
-
-
-def through(way: Relay, url: URL) -> str:
-    return url.set(host="127.0.0.1", port=way.port).render_as_string(hide_password=False)
+    with cluster_on(
+        url, tmp_path_factory.mktemp("site"), empty_database, looks=url.get_backend_name() != "postgresql"
+    ) as made:
+        yield made
 
 
 def test_each_host_takes_part_and_hears_of_a_cancellation(cluster: Cluster) -> None:
