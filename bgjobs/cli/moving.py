@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterable
@@ -11,7 +12,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from bgjobs.app_state import AppState, app_state, url_of
 from bgjobs.cli.group import bgjobs_commands, refusals_in_one_line
-from bgjobs.database import SCHEMA_REVISION, Database
+from bgjobs.custom_logger import console
+from bgjobs.database import SCHEMA_REVISION, Database, answering
 from bgjobs.exceptions import ConfigurationError
 from bgjobs.moving import besides, hand_over, history, ticket
 from bgjobs.moving.transfer import Step, Transfer
@@ -47,8 +49,9 @@ def move_command(to: str | None, from_: str | None, finish: bool, batch: int) ->
 
 def _move(state: AppState, source: Database, destination: Database, batch: int, *, finish: bool) -> int:
     """The exit status: 1 where something is left to do."""
-    if destination.schema_revision() != SCHEMA_REVISION:
-        destination.migrate()
+    with answering(destination.url):
+        if destination.schema_revision() != SCHEMA_REVISION:
+            destination.migrate()
     ticket.obtain(source, destination)
     store = Store(source, state.logger, state.redactor)
     transfer = Transfer(source, destination, StateFolder.of(str(state.settings.state_dir), source.url))
@@ -57,6 +60,7 @@ def _move(state: AppState, source: Database, destination: Database, batch: int, 
     copied, refused = _watched(history.copy_history(source, transfer, batch), total)
     click.echo(f"Copied {copied:,} jobs that have ended, of {total:,}.")
     if finish:
+        console.setLevel(max(console.level, logging.WARNING))  # else a line for each job, beside the percents
         hand_over.recover_lost(store)
         waiting, _ = hand_over.unfinished(source)
         shown = destination.url.render_as_string()
@@ -112,14 +116,14 @@ def _database(state: AppState, uri: str | None, *, must_exist: bool = False) -> 
         if must_exist and database.is_sqlite and not os.path.exists(str(url.database).removeprefix("file:")):
             raise ConfigurationError(f"There is no file {url.database}. Name the database that has the jobs.")
         database.engine  # noqa: B018 - its driver is looked for
-    except (ArgumentError, ValueError):
-        # Neither the value nor the cause is shown: either may hold the password.
-        raise ConfigurationError(
-            "Name the database by an SQLAlchemy URL, as sqlite:////srv/shop/jobs.db."
-        ) from None
     except (ImportError, NoSuchModuleError) as error:
         raise ConfigurationError(
             f"There is no driver for this database: {error}. Install flask-bgjobs[postgresql] and begin the URL "
             "with postgresql+psycopg://, or flask-bgjobs[mariadb] and mariadb+pymysql://"
         ) from error
+    except (ArgumentError, ValueError):
+        # Neither the value nor the cause is shown: either may hold the password.
+        raise ConfigurationError(
+            "Name the database by an SQLAlchemy URL, as sqlite:////srv/shop/jobs.db."
+        ) from None
     return database
