@@ -13,7 +13,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from bgjobs.app_state import AppState, app_state, url_of
 from bgjobs.cli.group import bgjobs_commands, refusals_in_one_line
 from bgjobs.custom_logger import console
-from bgjobs.database import SCHEMA_REVISION, Database, answering
+from bgjobs.database import SCHEMA_REVISION, Database
+from bgjobs.database_errors import answering
 from bgjobs.exceptions import ConfigurationError
 from bgjobs.moving import besides, hand_over, history, ticket
 from bgjobs.moving.transfer import Step, Transfer

@@ -7,7 +7,7 @@ import uuid
 from dataclasses import asdict, dataclass, replace
 from typing import cast
 
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import Connection, Table, insert, select, update
 
 from bgjobs import output_store
 from bgjobs.database import Database, same_database
@@ -66,7 +66,7 @@ def obtain(source: Database, destination: Database) -> None:
             "database; tables that are not there are made."
         )
     if ticket is None or newest < ticket.first[jobs.name]:  # it has given no number yet
-        _number_anew(source, destination, ticket or Ticket(identity, {}))
+        _number_anew(source, destination, identity, is_first_time=ticket is None)
 
 
 def hold(connection: Connection) -> Ticket:
@@ -82,15 +82,18 @@ def renew(connection: Connection, ticket: Ticket) -> None:
     connection.execute(update(Meta).where(Meta.key == _TICKET).values(value=json.dumps(asdict(ticket))))
 
 
-def _number_anew(source: Database, destination: Database, ticket: Ticket) -> None:
+def _number_anew(source: Database, destination: Database, identity: str, *, is_first_time: bool) -> None:
     with source.reading() as connection:
         taken = {table: highest(connection, table) for table in TABLES}
     first = {table: taken[table] + 1 + (ROOM if table is jobs else _ROOM_OF_OTHERS) for table in TABLES}
     next_numbers(destination, first)
-    ticket = replace(ticket, first={table.name: number for table, number in first.items()})
+    numbers = {table.name: number for table, number in first.items()}
     with destination.writing() as connection:
-        connection.execute(delete(Meta).where(Meta.key == _TICKET))
-        connection.execute(insert(Meta).values(key=_TICKET, value=json.dumps(asdict(ticket))))
+        if is_first_time:
+            value = json.dumps(asdict(Ticket(identity, numbers)))
+            connection.execute(insert(Meta).values(key=_TICKET, value=value))
+        else:  # changed, not exchanged: another one that moves may wait for this very row
+            renew(connection, replace(hold(connection), first=numbers))
 
 
 def _identity(connection: Connection) -> str | None:
