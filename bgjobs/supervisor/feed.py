@@ -107,6 +107,8 @@ class Feed:
                 self._slots[channel] = worker, max(0, min(slots, _MOST_SLOTS))
             case {"job": int(job_id), "token": str(token)} if 0 < job_id < 2**63 and len(token) <= _TOKEN_LENGTH:
                 self._ask(channel, (job_id, token))
+            case {"job": _}:
+                self._answer(channel, (0, ""))  # no such job can be: there is nothing to do for this message
 
     def _ask(self, channel: Channel, fed: Fed) -> None:
         if fed in self._asked:
