@@ -129,7 +129,7 @@ class Dispatcher:
             waiting = outbox.waiting(connection, now - timedelta(seconds=LOST_AFTER))
             for queue, seen in waiting.items():
                 if _age(seen, now) > SLOW_AFTER:
-                    outbox.take_back_less_urgent(connection, queue, now)
+                    outbox.let_overtake(connection, queue, now)
             unwanted = outbox.unwanted(connection)
         self._postman.revoke(unwanted)
         for queue, seen in waiting.items():

@@ -23,6 +23,7 @@ from bgjobs.exceptions import ConfigurationError
 from bgjobs.processes.app_loader import load_app
 from bgjobs.processes.identity import host_name
 from bgjobs.supervisor.config import SupervisorConfig
+from bgjobs.supervisor.feed import can_be_fed
 
 _ALWAYS = ("default", BulkAction.queue)
 
@@ -109,7 +110,7 @@ class _Station:
         """Have a job run. Whoever may write to the broker can have sent this: what it names is looked for in the
         table, and anything else is dropped."""
         assert self._hand_over is not None
-        if isinstance(job_id, int) and isinstance(token, str):
+        if can_be_fed(job_id, token):
             self._hand_over.run(job_id, token)
         else:
             console.warning("A message that names no job was dropped.")
