@@ -18,8 +18,8 @@ def server() -> str:
 class OwnDatabase:
     """Made where it is created, until it is dropped; ``url`` leads to it. Raises :class:`NotMeasured`."""
 
-    def __init__(self) -> None:
-        self._name = f"bgjobs_bench_{os.getpid()}"
+    def __init__(self, purpose: str = "queue") -> None:
+        self._name = f"bgjobs_bench_{os.getpid()}_{purpose}"
         self.url = f"{server()}/{self._name}"
         try:
             self._administer("CREATE DATABASE {}")

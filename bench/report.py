@@ -79,6 +79,7 @@ def _targets(rounds: Rounds, growth: dict[str, Any]) -> str:
     finished = growth.get("finished", {})
     past = [value["ratio"] for value in finished.values() if isinstance(value, dict)]
     claims = _divided(at(growth, ("pending", "many", "p50")), at(growth, ("pending", "few", "p50")))
+    on_server = growth.get("pending_on_postgresql", {})
     series = at(growth, ("memory", "series")) or []
     grown = series[-1]["mib"] - series[0]["mib"] if len(series) > 1 else None
     rows = [
@@ -107,6 +108,11 @@ def _targets(rounds: Rounds, growth: dict[str, Any]) -> str:
             0.9,
         ),
         _target(f"claim with {at(growth, ('pending', 'jobs')) or 0:,} pending: × with 100", claims, -1.2),
+        _target(
+            f"PostgreSQL, claim with {on_server.get('jobs', 0):,} pending: × with 1,000",
+            on_server.get("ratio"),
+            -1.2,
+        ),
         _target(f"memory grown over {series[-1]['jobs'] if series else 0:,} jobs", grown, -5, "MiB"),
         _target("idle memory, all processes", rounds.of(ours, "idle_mib"), -90, "MiB"),
         _target("first dispatch: over the import of the app", at(growth, ("first", "over")), -150, "ms"),

@@ -49,6 +49,8 @@ def limit_waiting(engine: Engine, patience: float) -> None:
         # For one transaction each time: behind a proxy the session is also that of others.
         limits = f"SET LOCAL lock_timeout = '{wait}s'; SET LOCAL idle_in_transaction_session_timeout = '{idle}s'"
         event.listen(engine, "begin", lambda connection: _begin(connection, limits))
+        if engine.driver == "psycopg":
+            event.listen(engine, "connect", _prepare_nothing_behind_a_proxy)
     else:
         event.listen(engine, "connect", lambda driver, record: _limit_session(driver, wait, idle))
 
@@ -64,3 +66,12 @@ def _limit_session(driver: Any, wait: int, idle: int) -> None:
         cursor.execute("SELECT version()")
         if "MariaDB" in cursor.fetchone()[0]:
             cursor.execute(f"SET SESSION idle_write_transaction_timeout = {idle}")
+
+
+def _prepare_nothing_behind_a_proxy(connection: Any, record: Any) -> None:
+    """A proxy that pools transactions gives each to another server process, which does not know what was prepared
+    in the last one. Such a proxy answers with a process number of its own."""
+    (pid,) = connection.execute("SELECT pg_backend_pid()").fetchone()
+    connection.rollback()
+    if pid != connection.info.backend_pid:
+        connection.prepare_threshold = None

@@ -56,7 +56,7 @@ from bgjobs.models import (
     Meta,
 )
 from bgjobs.notify import ring_at_commit
-from bgjobs.prepared import Prepared
+from bgjobs.prepared import Prepared, together
 from bgjobs.redaction import Redactor, escape
 from bgjobs.retry import RetryDelay
 from bgjobs.runner.outcome import Execution, Outcome
@@ -191,35 +191,32 @@ class Changes:
         if not executions:
             return []
         seated = list(zip(executions, seats, strict=False))
-        _CLAIM.execute(
-            self.connection,
-            [
-                {
-                    "key": job.id,
-                    "token": job.token,
-                    "attempt_number": job.attempt,
-                    "by_backend": backend,
-                    "now": now,
-                    **{f"new_{column}": value for column, value in seat.items()},
-                }
-                for job, seat in seated
-            ],
-        )
-        _INSERT_ATTEMPT.execute(
-            self.connection,
-            [
-                {
-                    "background_job_id": job.id,
-                    "number": job.attempt,
-                    "execution_token": job.token,
-                    "pid": seat["pid"],
-                    "host": seat["host"],
-                    "started_at": now,
-                    "output_path": None if output_path is None else output_path(job),
-                }
-                for job, seat in seated
-            ],
-        )
+        claims = [
+            {
+                "key": job.id,
+                "token": job.token,
+                "attempt_number": job.attempt,
+                "by_backend": backend,
+                "now": now,
+                **{f"new_{column}": value for column, value in seat.items()},
+            }
+            for job, seat in seated
+        ]
+        begun = [
+            {
+                "background_job_id": job.id,
+                "number": job.attempt,
+                "execution_token": job.token,
+                "pid": seat["pid"],
+                "host": seat["host"],
+                "started_at": now,
+                "output_path": None if output_path is None else output_path(job),
+            }
+            for job, seat in seated
+        ]
+        with together(self.connection):
+            _CLAIM.execute(self.connection, claims)
+            _INSERT_ATTEMPT.execute(self.connection, begun)
         self._tell(*(wording.started(job) for job in executions))
         return executions
 
@@ -251,12 +248,16 @@ class Changes:
         ]
         if not changes:
             return {}
-        for statement, part in ((_FINISH, "job"), (_END_ATTEMPT, "attempt")):
-            statement.execute(
-                self.connection,
-                [{"key": job.id, "token": job.token, **_new(getattr(change, part))} for job, change in changes],
-            )
-        metrics.count(self.connection, _counted(changes, current, now), now)
+        with together(self.connection):
+            for statement, part in ((_FINISH, "job"), (_END_ATTEMPT, "attempt")):
+                statement.execute(
+                    self.connection,
+                    [
+                        {"key": job.id, "token": job.token, **_new(getattr(change, part))}
+                        for job, change in changes
+                    ],
+                )
+            metrics.count(self.connection, _counted(changes, current, now), now)
         for _, change in changes:
             self._tell(*change.entries)
         return {job.token: change.status for job, change in changes}
