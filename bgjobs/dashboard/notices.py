@@ -36,6 +36,7 @@ class Notice:
     text: str
     command: str = ""
     detail: str = ""
+    is_absence: bool = False  # the page of a job that waits says so itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +103,10 @@ def _complaints(supervisor: SupervisorStatus) -> tuple[Notice, ...]:
 
 def _absence(state: AppState, now: datetime) -> tuple[Notice, ...]:
     if not state.settings.autostart:
-        return (Notice("warning", f"{_NOBODY} Start one:", "flask bgjobs supervise"),)
+        return (Notice("warning", f"{_NOBODY} Start one:", "flask bgjobs supervise", is_absence=True),)
     with state.store.database.reading() as connection:
         due = next_due(connection)
     if due is None or (now - due).total_seconds() < _WORRY_AFTER:
         return ()
-    return (Notice("warning", f"{_NOBODY} One is being started. If none stays, ask why:", "flask bgjobs doctor"),)
+    words = f"{_NOBODY} One is being started. If none stays, ask why:"
+    return (Notice("warning", words, "flask bgjobs doctor", is_absence=True),)
