@@ -34,8 +34,8 @@ from bgjobs.state_folder import StateFolder, output_name
 from bgjobs.store import Changes, Store
 from bgjobs.supervisor.feed import Fed
 from bgjobs.supervisor.memory_guard import MemoryGuard
-from bgjobs.supervisor.output_feed import OutputFeed
 from bgjobs.supervisor.older_code import with_another_chance
+from bgjobs.supervisor.output_feed import OutputFeed
 from bgjobs.supervisor.recovery import Recorded, seconds_run, survey
 from bgjobs.supervisor.requests import Requested, requested
 from bgjobs.supervisor.running import RunningJob
