@@ -238,16 +238,23 @@ def test_a_paused_queue_is_not_started_though_its_messages_wait(fleet: Fleet) ->
 def test_the_command_of_celery_does_it_as_well(fleet: Fleet) -> None:
     fleet.one.stop()
     fleet.two.stop()
-    fleet.one.start("celery", "-A", "bgjobs.backends.celery", "worker", "--concurrency", "3")
+    arguments = ("worker", "--concurrency", "3", "--queues", "bgjobs.default,bgjobs.named")
+    fleet.one.start("celery", "-A", "bgjobs.backends.celery", *arguments)
     fleet.one.until_ready()
     assert {row.host for row in fleet.site.wait(*(fleet.site.dispatch("Plain.nothing") for _ in range(6)))} == {
         "one"
     }
+    other = fleet.site.dispatch("Plain.nothing", queue="other")
+    named = fleet.site.dispatch("Plain.nothing", queue="named")
+    assert fleet.site.wait(named)[0].host == "one"
     fleet.site.until(lambda: fleet.one.status()["processes"] == 3, what="it says how many jobs it runs at once")
     fleet.one.stop()
+    assert fleet.site.row(other.id).status == "pending"  # nobody who runs works for its queue
     for host in (fleet.one, fleet.two):
         host.start()
+    for host in (fleet.one, fleet.two):
         host.until_ready()
+    assert fleet.site.wait(other)[0].attempt == 1
 
 
 def test_a_database_that_hangs_up_loses_nothing(fleet: Fleet) -> None:

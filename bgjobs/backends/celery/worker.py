@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from celery import Celery, bootsteps
@@ -64,6 +65,7 @@ def worker_app(state: AppState, queues: Sequence[str]) -> Celery:
     for name in queues or _ALWAYS:
         known.add(queue_named(app, name))
     known.select(names)
+    known.new_missing = partial(_queue_of_the_command_line, app, known.new_missing)
     station = _Station(state, app, follows_queues=not queues)
 
     @app.task(name=TASK, acks_late=True, ignore_result=True, shared=False)  # type: ignore[untyped-decorator]
@@ -86,6 +88,11 @@ def worker_app(state: AppState, queues: Sequence[str]) -> Celery:
     return app
 
 
+def _queue_of_the_command_line(app: Celery, otherwise: Callable[[str], Any], name: str) -> Any:
+    """The queue that ``celery worker -Q`` names: what Celery would make of a name of ours is another kind."""
+    return queue_named(app, name.removeprefix(PREFIX)) if name.startswith(PREFIX) else otherwise(name)
+
+
 class _Station:
     """What belongs to a worker beside Celery's own parts."""
 
@@ -100,6 +107,8 @@ class _Station:
 
     def start(self, worker: Any) -> None:
         self._worker = worker
+        # Who names queues on the command line of Celery wants these and no others.
+        self._follows_queues &= set(self._app.amqp.queues.consume_from) == {PREFIX + name for name in _ALWAYS}
         folder = self._state.folder.path
         self._hand_over = HandOver(SupervisorConfig.of(self._state), self._database, worker.concurrency)
         self._dispatcher = Dispatcher(self._database, folder, Postman(self._app), self._follow_queues)
