@@ -2,7 +2,7 @@
 # make test         every check: format, lint, types, layers, tests
 # make bench        bgjobs beside other job systems and the limits of this machine (QUICK=1: two minutes)
 # make faults       how long recovery takes, with real processes and signals
-# make css          the stylesheet, from assets/ (needs npm)
+# make assets       the stylesheet and the scripts, from assets/ (needs npm)
 # make screenshots  pictures of the dashboard (needs a browser)
 # make clean        away with everything that can be made again; the demo's jobs and logs stay
 
@@ -15,7 +15,7 @@ CACHES := .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 # An environment works where it was made: that of a clone that was moved or copied would run the code of the other.
 MOVED := $(shell test "$$(cat $(STAMP) 2>/dev/null)" = "$(CURDIR)" || echo moved)
 
-.PHONY: run test lint bench faults css screenshots clean moved
+.PHONY: run test lint bench faults assets screenshots clean moved
 
 run: $(STAMP)
 	@$(BIN)/python -m flask --app app bgjobs upgrade
@@ -43,8 +43,9 @@ faults: $(STAMP)
 		tests/unit/test_state_machine.py tests/unit/test_store.py tests/unit/test_log_files.py \
 		tests/unit/test_many_threads.py
 
-css: node_modules
+assets: node_modules
 	npm run css
+	npm run js
 
 screenshots: $(STAMP) $(BROWSER)
 	$(BIN)/python tests/browser/screenshots.py

@@ -1,45 +1,46 @@
-"""What open tabs of the dashboard cost a server, on a database with a million logs.
+"""What open tabs of the dashboard cost a server with a million jobs, and whether a crowd of them holds anybody up.
 
-    python bench/tabs.py [number of logs]
+    python -m bench.tabs [number of jobs] [--keep FOLDER]
 
-Prints how long a look takes that brings nothing new, and what share of one core it takes to answer 20 tabs that
-look every two seconds. That is the most: a tab that nobody sees does not look at all, and one without news for a
-minute looks every ten seconds. Exits with 1 where a target is missed.
+Twenty tabs that look every two seconds: their share of one core. Two hundred at once, ten of which search as fast
+as somebody types, while another process dispatches jobs: how long an answer takes, and how long a dispatch. That
+is the most: a tab that nobody sees does not look, and one without news for a minute looks every ten seconds.
+Exits with 1 where a target is missed.
 """
 
 from __future__ import annotations
 
+import argparse
 import http.client
 import multiprocessing
 import os
-import sqlite3
 import statistics
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import psutil
-from flask.testing import FlaskClient
-from search import PARTIAL, fill, make_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from bench.dashboard import PARTIAL
+from bench.full_house import fill, open_house
+from bgjobs import ExampleJob, run_background_job
 from bgjobs.app_state import app_state
 
-LOOKS = 201
-TABS = 20
-EVERY = 2.0  # seconds
-MEASURED = 40.0
-MOST_OF_A_LOOK = 3.0  # milliseconds
-MOST_OF_THE_TABS = 5.0  # percent of one core
-VIEWS = {
-    "Log table": "/dashboard",
-    "One type, 100 rows": "/dashboard?type=failure&per_page=100",
-    "Search": "/dashboard?q=giraffe",
-    "Page of a job": "/dashboard/jobs/1000",
-}
+EVERY = 2.0  # seconds between two looks of a tab
+MEASURED = 40.0  # seconds
+TABS, MOST_OF_A_CORE = 20, 5.0  # percent
+CROWD, TYPING, LONGEST_ANSWER = 200, 10, 200.0  # ms, of 95 in a hundred answers
+BETWEEN_KEYS = 0.3  # seconds, which is what the page waits after a key
+PAGES = ("/dashboard/_/overview", "/dashboard/jobs", "/dashboard/logs")
+TYPED = ("g", "gi", "gir", "gira", "giraf", "giraff", "giraffe")
+BETWEEN_DISPATCHES = 0.02
+LONGEST_DISPATCH = 1000.0  # ms, of 99 in a hundred
 
 
 class QuietHandler(WSGIRequestHandler):
@@ -49,68 +50,105 @@ class QuietHandler(WSGIRequestHandler):
         pass
 
 
-def looks(client: FlaskClient, path: str) -> list[float]:
-    """The times of looks that bring nothing new, in milliseconds, in order of size."""
-    tag = client.get(path, headers=PARTIAL).headers["HX-PTag"]
-    times = []
-    for _ in range(LOOKS):
-        started = time.perf_counter()
-        response = client.get(path, headers={**PARTIAL, "HX-PTag": tag})
-        times.append((time.perf_counter() - started) * 1000)
-        assert response.status_code == 304, response.status
-    return sorted(times)
+class Reader(threading.Thread):
+    """One browser: it keeps its cookie, and says what it has seen."""
+
+    def __init__(self, port: int, paths: tuple[str, ...], first: float, every: float, until: float) -> None:
+        super().__init__(daemon=True)
+        self._port, self._paths, self._first, self._every, self._until = port, paths, first, every, until
+        self.answers: list[tuple[float, int]] = []  # milliseconds and status, once it has its page
+
+    def run(self) -> None:
+        connection, cookie, due, tags = http.client.HTTPConnection("127.0.0.1", self._port), "", self._first, {}
+        turn = 0
+        while due < self._until:
+            time.sleep(max(0.0, due - time.monotonic()))
+            path = self._paths[turn % len(self._paths)]
+            headers = {**PARTIAL, "Cookie": cookie, **({"HX-PTag": tags[path]} if path in tags else {})}
+            started = time.perf_counter()
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            response.read()
+            if turn >= len(self._paths):
+                self.answers.append(((time.perf_counter() - started) * 1000, response.status))
+            tags[path] = response.headers["HX-PTag"]
+            cookie = response.headers.get("Set-Cookie", cookie).partition(";")[0]
+            turn, due = turn + 1, due + self._every
+        connection.close()
 
 
 def serve(folder: str, connection: Connection) -> None:
-    server = make_server("127.0.0.1", 0, make_app(folder), threaded=True, request_handler=QuietHandler)
+    server = make_server("127.0.0.1", 0, open_house(Path(folder)), threaded=True, request_handler=QuietHandler)
     server.daemon_threads = True  # type: ignore[attr-defined]
     connection.send(server.server_port)
     server.serve_forever()
 
 
-def tab(port: int, path: str, first: float, until: float, statuses: list[int]) -> None:
-    connection, tag, cookie, due = http.client.HTTPConnection("127.0.0.1", port), "", "", first
-    while due < until:
-        time.sleep(max(0.0, due - time.monotonic()))
-        connection.request("GET", path, headers={**PARTIAL, "HX-PTag": tag, "Cookie": cookie})
-        response = connection.getresponse()
-        response.read()
-        tag = response.headers["HX-PTag"]
-        cookie = response.headers.get("Set-Cookie", cookie).partition(";")[0]
-        statuses.append(response.status)
-        due += EVERY
-    connection.close()
-
-
-def share_of_a_core(folder: str, path: str) -> tuple[float, int]:
-    """How much of one core the server takes with all tabs open, in percent; and how many looks that were."""
+@contextmanager
+def server_of(folder: str) -> Iterator[tuple[int, psutil.Process]]:
+    """The dashboard in a process of its own: its port, and the process."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     server = context.Process(target=serve, args=(folder, there), daemon=True)
     server.start()
     try:
-        port = here.recv()
-        start = time.monotonic() + 1
-        statuses: list[int] = []
-        tabs = [
-            threading.Thread(
-                target=tab, args=(port, path, start + EVERY * n / TABS, start + 2 * EVERY + MEASURED, statuses)
-            )
-            for n in range(TABS)
-        ]
-        for thread in tabs:
-            thread.start()
-        time.sleep(start + 2 * EVERY - time.monotonic())  # every tab has its rows now
-        process, asked = psutil.Process(server.pid), len(statuses)
-        before, began = busy(process), time.monotonic()
-        for thread in tabs:
-            thread.join()
-        share = 100 * (busy(process) - before) / (time.monotonic() - began)
-        assert set(statuses[asked:]) == {304}
-        return share, len(statuses) - asked
+        yield here.recv(), psutil.Process(server.pid)
     finally:
         server.kill()
         server.join()
+
+
+def share_of_a_core(folder: str, path: str) -> tuple[float, int]:
+    """How much of one core the server takes with all tabs open, in percent; and how many looks that were."""
+    with server_of(folder) as (port, process):
+        start = time.monotonic() + 1
+        warm = start + 2 * EVERY  # every tab has its rows now
+        readers = [Reader(port, (path,), start + EVERY * n / TABS, EVERY, warm + MEASURED) for n in range(TABS)]
+        for reader in readers:
+            reader.start()
+        time.sleep(warm - time.monotonic())
+        before, began = busy(process), time.monotonic()
+        for reader in readers:
+            reader.join()
+        share = 100 * (busy(process) - before) / (time.monotonic() - began)
+    answers = [status for reader in readers for _, status in reader.answers]
+    assert set(answers) <= {200, 304}, set(answers)  # with each minute the overview has another picture
+    return share, len(answers)
+
+
+def in_a_crowd(folder: str) -> tuple[list[float], list[float], list[float]]:
+    """Milliseconds of the answers, of the dispatches while nobody looks, and of those beside the crowd."""
+    app = open_house(Path(folder))
+    calm = dispatches(app, time.monotonic() + MEASURED / 4)
+    with server_of(folder) as (port, _):
+        start = time.monotonic() + 1
+        until = start + MEASURED
+        readers = [
+            Reader(port, (PAGES[n % len(PAGES)],), start + EVERY * n / CROWD, EVERY, until)
+            for n in range(CROWD - TYPING)
+        ]
+        searches = tuple(f"/dashboard/logs?q={term}" for term in TYPED)
+        readers += [Reader(port, searches, start + n * 0.1, BETWEEN_KEYS, until) for n in range(TYPING)]
+        for reader in readers:
+            reader.start()
+        beside = dispatches(app, until)
+        for reader in readers:
+            reader.join()
+    app_state(app).store.database.dispose()
+    answers = [answer for reader in readers for answer in reader.answers]
+    assert {status for _, status in answers} <= {200, 304}
+    return [milliseconds for milliseconds, _ in answers], calm, beside
+
+
+def dispatches(app: object, until: float) -> list[float]:
+    times = []
+    with app.app_context():  # type: ignore[attr-defined]
+        while time.monotonic() < until:
+            started = time.perf_counter()
+            run_background_job(ExampleJob, "run", delay=86_400)
+            times.append((time.perf_counter() - started) * 1000)
+            time.sleep(BETWEEN_DISPATCHES)
+    return times
 
 
 def busy(process: psutil.Process) -> float:
@@ -118,8 +156,15 @@ def busy(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
+def percentile(values: list[float], part: int) -> float:
+    return statistics.quantiles(values, n=100)[part - 1]
+
+
 def main() -> int:
-    number = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    arguments.add_argument("jobs", nargs="?", type=int, default=1_000_000)
+    arguments.add_argument("--keep", metavar="FOLDER", type=Path)
+    chosen = arguments.parse_args()
     missed = False
 
     def row(what: str, figure: float, unit: str, target: float) -> None:
@@ -128,19 +173,32 @@ def main() -> int:
         mark = " **missed**" if figure > target else ""
         print(f"| {what} | {figure:.2f} {unit} | {target:g} {unit}{mark} |", flush=True)
 
-    with tempfile.TemporaryDirectory() as folder:
-        app = make_app(folder)
-        fill(Path(folder, "bench.db"), number)
-        load = " ".join(f"{value:.2f}" for value in os.getloadavg())
-        print(f"{number:,} logs, SQLite {sqlite3.sqlite_version}, {os.cpu_count()} cores, load {load}\n")
-        print("| | measured | target |\n|---|---:|---:|")
-        for name, path in VIEWS.items():
-            times = looks(app.test_client(), path)
-            row(f"{name}: a look without news, median of {LOOKS}", statistics.median(times), "ms", MOST_OF_A_LOOK)
+    with tempfile.TemporaryDirectory() if chosen.keep is None else nullcontext(str(chosen.keep)) as folder:
+        path = Path(folder, "bench.db")
+        is_filled = path.exists()
+        app = open_house(Path(folder))
+        if not is_filled:
+            fill(app, path, chosen.jobs)
         app_state(app).store.database.dispose()
-        for name in ("Log table", "Page of a job"):
-            share, count = share_of_a_core(folder, VIEWS[name])
-            row(f"{name}: {TABS} tabs, every {EVERY:g} s, {count} looks", share, "%", MOST_OF_THE_TABS)
+        load = " ".join(f"{value:.2f}" for value in os.getloadavg())
+        print(f"{chosen.jobs:,} jobs, {os.cpu_count()} cores, load {load}\n")
+        print("| | measured | target |\n|---|---:|---:|")
+        for name, address in (("Overview", PAGES[0]), ("Logs", PAGES[2]), ("A job", "/dashboard/jobs/1000")):
+            share, count = share_of_a_core(folder, address)
+            row(f"{name}: {TABS} tabs, every {EVERY:g} s, {count} looks", share, "% of a core", MOST_OF_A_CORE)
+        answers, calm, beside = in_a_crowd(folder)
+        row(
+            f"{CROWD} tabs, {TYPING} of them typing, {len(answers)} answers: p95",
+            percentile(answers, 95),
+            "ms",
+            LONGEST_ANSWER,
+        )
+        row(
+            f"dispatch beside them, p99 (alone {percentile(calm, 99):.2f} ms)",
+            percentile(beside, 99),
+            "ms",
+            LONGEST_DISPATCH,
+        )
     return int(missed)
 
 

@@ -18,11 +18,12 @@ from sqlalchemy.engine import URL, make_url
 from bgjobs.app_search import location_at_set_up
 from bgjobs.approval import Approval
 from bgjobs.custom_logger import CustomLogger
-from bgjobs.database import PATIENCE_OF_CALLER, Database, is_memory, same_database
+from bgjobs.database import PATIENCE_OF_CALLER, Database, same_database
 from bgjobs.exceptions import ConfigurationError
 from bgjobs.redaction import Redactor
 from bgjobs.runner.custom_background_job_runner import CustomBackgroundJobRunner
 from bgjobs.settings import Settings
+from bgjobs.sqlite import is_memory
 from bgjobs.state_folder import StateFolder
 from bgjobs.store import Store
 

@@ -7,55 +7,21 @@ what is not in the list does not exist. Names are compared exactly; nothing is r
 from __future__ import annotations
 
 import contextlib
-import importlib
-import inspect
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from types import FunctionType
 from typing import Any, NamedTuple
 
+from bgjobs.class_name import imported, public_name
 from bgjobs.exceptions import ClassNotApproved, ConfigurationError, InvalidParameters, MethodNotApproved
+from bgjobs.job_method import METHOD_NAME, JobMethod, method_or_reason, own_names
 from bgjobs.parameters import checked_parameters
 from bgjobs.redaction import shorten
 
-# fullmatch and ASCII: match() accepts a trailing line feed, \w accepts letters that only look alike.
-_METHOD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+# As for a method's name, ASCII and fullmatch.
 _CLASS_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+")
-
-# The seeds' jobs take one array of everything; a parameter of one of these names gets the dict whole.
-_WHOLE_DICT_NAMES = ("params", "parameters")
-_PLAIN_KINDS = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 Approvable = type | str
 Approved = Iterable[Approvable] | Mapping[Approvable, Iterable[str] | None]
-
-
-class _Method:
-    """A function of a class that may be called, with all that a call needs to know, found out once."""
-
-    def __init__(self, function: FunctionType, bound: int) -> None:
-        self.signature = inspect.signature(function)
-        self.doc = inspect.getdoc(function) or ""
-        self._bound = bound  # what the call itself puts first: the instance, the class, or nothing
-        self.own = list(self.signature.parameters.values())[bound:]
-        only = self.own[0] if len(self.own) == 1 and self.own[0].kind in _PLAIN_KINDS else None
-        self.whole = only.name if only is not None and only.name in _WHOLE_DICT_NAMES else None
-
-    def spread(self, parameters: dict[str, Any] | list[Any]) -> tuple[list[Any], dict[str, Any]]:
-        """Positional and keyword arguments: a list is spread as the former, a dict as the latter, unless
-        the method takes the dict whole (and the dict does not name that very parameter)."""
-        if isinstance(parameters, list):
-            return parameters, {}
-        if self.whole is not None and self.whole not in parameters:
-            return [parameters], {}
-        return [], parameters
-
-    def check_binding(self, parameters: dict[str, Any] | list[Any]) -> None:
-        """Raises :class:`TypeError` when a call with these parameters could not even begin."""
-        args, kwargs = self.spread(parameters)
-        self.signature.bind(*[None] * self._bound, *args, **kwargs)
 
 
 class JobCall(NamedTuple):
@@ -65,7 +31,7 @@ class JobCall(NamedTuple):
     method_name: str
     parameters: dict[str, Any] | list[Any]
     job_class: type
-    method: _Method
+    method: JobMethod
 
     def check_binding(self) -> None:
         """Raises :class:`InvalidParameters` when the call could not even begin."""
@@ -87,7 +53,7 @@ class Approval:
     def __init__(self) -> None:
         self._classes: dict[str, type] = {}
         # By class and method name: the method, or the reason why it may not run.
-        self._methods: dict[str, dict[str, _Method | str]] = {}
+        self._methods: dict[str, dict[str, JobMethod | str]] = {}
         self._internal: dict[str, type] = {}
         self._unresolved: dict[str, frozenset[str] | None] = {}
         self._later: list[Callable[[], Approved]] = []
@@ -119,7 +85,7 @@ class Approval:
         """Let rows name a class of our own, that nobody can dispatch by its name: :meth:`call` refuses it."""
         name = public_name(job_class)
         self._internal[name] = job_class
-        self._methods[name] = self._methods_by_name(job_class, _own_names(job_class))
+        self._methods[name] = self._methods_by_name(job_class, own_names(job_class))
 
     @property
     def classes(self) -> Mapping[str, type]:
@@ -167,7 +133,7 @@ class Approval:
         return self._callable(class_name)
 
     def _callable(self, class_name: str) -> list[str]:
-        return sorted(name for name, found in self._methods[class_name].items() if isinstance(found, _Method))
+        return sorted(name for name, found in self._methods[class_name].items() if isinstance(found, JobMethod))
 
     def _checked(self, name: str, job_class: type, method_name: Any, parameters: Any) -> JobCall:
         method = self._approved_method(name, method_name)
@@ -185,13 +151,13 @@ class Approval:
             raise ClassNotApproved(class_name)
         return class_name, self._classes[class_name]
 
-    def _approved_method(self, class_name: str, method_name: Any) -> _Method:
+    def _approved_method(self, class_name: str, method_name: Any) -> JobMethod:
         if type(method_name) is not str:
             raise MethodNotApproved(
                 class_name, f"a value of type {type(method_name).__name__}", "a method name is a str"
             )
         found = self._methods[class_name].get(method_name)
-        if found is None and _METHOD_NAME.fullmatch(method_name):
+        if found is None and METHOD_NAME.fullmatch(method_name):
             raise MethodNotApproved(class_name, method_name, "it is not among the methods of this class")
         if found is None:
             raise MethodNotApproved(class_name, method_name, "that is not the name of a public method")
@@ -200,7 +166,7 @@ class Approval:
         return found
 
     def _register(self, name: str, job_class: type, methods: frozenset[str] | None) -> None:
-        own = _own_names(job_class)
+        own = own_names(job_class)
         missing = (methods or frozenset()) - own
         if missing:
             raise ConfigurationError(
@@ -210,8 +176,8 @@ class Approval:
         self._methods[name] = self._methods_by_name(job_class, own if methods is None else methods)
 
     @staticmethod
-    def _methods_by_name(job_class: type, names: Iterable[str]) -> dict[str, _Method | str]:
-        return {name: _method_or_reason(job_class, name) for name in names}
+    def _methods_by_name(job_class: type, names: Iterable[str]) -> dict[str, JobMethod | str]:
+        return {name: method_or_reason(job_class, name) for name in names}
 
     def _resolve(self) -> None:
         self._add_what_comes_later()
@@ -228,73 +194,12 @@ class Approval:
                 self._later.remove(later)
 
     def _resolve_path(self, path: str, methods: frozenset[str] | None) -> None:
-        job_class = _imported(path)
+        job_class = imported(path)
         if not isinstance(job_class, type):
             raise _no_class(path)
         self._register(path, job_class, methods)
         self._unresolved.pop(path, None)
 
 
-def public_name(job_class: type) -> str:
-    """The dotted name by which every process knows the class.
-
-    A class of the script that was started lives in ``__main__`` there and under its file's name in the
-    other processes, so the file's name is the one that counts.
-    """
-    module = job_class.__module__
-    if module == "__main__":
-        module = _name_of_main_module()
-    return f"{module}.{job_class.__qualname__}"
-
-
-def _own_names(job_class: type) -> set[str]:
-    return {key for key in vars(job_class) if _METHOD_NAME.fullmatch(key)}
-
-
-def _method_or_reason(job_class: type, method_name: str) -> _Method | str:
-    """The method that ``job_class`` itself defines, or the reason why it may not run.
-
-    Looks in the class's own dictionary: no property is evaluated, no base class consulted.
-    """
-    attribute = vars(job_class)[method_name]
-    bound = 0 if isinstance(attribute, staticmethod) else 1
-    if isinstance(attribute, staticmethod | classmethod):
-        attribute = attribute.__func__
-    if not isinstance(attribute, FunctionType) or attribute.__name__ == "<lambda>":
-        return "it is not a plain method"
-    underlying = inspect.unwrap(attribute)
-    if inspect.isgeneratorfunction(underlying) or inspect.isasyncgenfunction(underlying):
-        return "it is a generator: calling it would run nothing"
-    if inspect.iscoroutinefunction(underlying):
-        return "it is a coroutine; wrap it in a method that calls asyncio.run()"
-    return _Method(attribute, bound)
-
-
 def _no_class(shown: str) -> ConfigurationError:
     return ConfigurationError(f"{shown} is not a class, so it cannot be approved. Approve the class of the job.")
-
-
-def _name_of_main_module() -> str:
-    main = sys.modules["__main__"]
-    if getattr(main, "__spec__", None) is not None:
-        return str(main.__spec__.name)  # type: ignore[union-attr]
-    file = getattr(main, "__file__", None)
-    if file is None:
-        return "__main__"
-    path = Path(file).resolve()
-    parts = [path.stem]
-    while (path.parent / "__init__.py").exists():
-        path = path.parent
-        parts.insert(0, path.name)
-    return ".".join(parts)
-
-
-def _imported(path: str) -> Any:
-    module_name, _, class_name = path.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigurationError(
-            f"The approved class {path} cannot be imported: {error}. Correct the path."
-        ) from error
-    return found

@@ -11,8 +11,8 @@ from typing import Any
 
 from bgjobs import clock
 from bgjobs.app_state import AppState, app_state
-from bgjobs.approval import public_name
 from bgjobs.by_hand import MANY_AT_ONCE, Tally, act
+from bgjobs.class_name import public_name
 from bgjobs.exceptions import InvalidParameters
 from bgjobs.lookups import job_row
 from bgjobs.options import Options, new_job

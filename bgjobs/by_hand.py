@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bgjobs.app_state import AppState
-from bgjobs.database import outlasting_deadlocks
+from bgjobs.deadlocks import outlasting_deadlocks
 from bgjobs.exceptions import InvalidTransition, JobNotFound
 from bgjobs.lookups import execution_of, existing, job_row
 from bgjobs.removal import remove

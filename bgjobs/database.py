@@ -1,4 +1,4 @@
-"""Our own engine: settings of each database, short transactions, the schema brought up at first use.
+"""Our own engine: short transactions, and the schema brought up at first use.
 
 The application's engine is never touched: pragmas and events belong to this one alone.
 """
@@ -6,24 +6,20 @@ The application's engine is never touched: pragmas and events belong to this one
 from __future__ import annotations
 
 import os
-import random
-import sqlite3
 import threading
-import time
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from functools import wraps
-from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine, inspect, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from bgjobs.exceptions import BackendUnavailable, ConfigurationError, DatabaseDamaged, Deadlock
+from bgjobs.database_errors import answering
+from bgjobs.exceptions import BackendUnavailable, ConfigurationError
 from bgjobs.locations import migrations_folder
+from bgjobs.servers import LIMITED, connect_arguments, limit_waiting, prepare_nothing_behind_a_proxy
+from bgjobs.sqlite import READING, WRITING, is_locked, is_memory, sqlite_engine
 
 SCHEMA_REVISION = "0001"
 """The newest revision in ``migrations/versions``; a test holds the two together."""
@@ -32,16 +28,6 @@ SCHEMA_REVISION = "0001"
 # tries again and again.
 PATIENCE_OF_CALLER = 5.0
 PATIENCE_OF_SUPERVISOR = 1.0
-
-# Seconds between two tries to get the write lock.
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.0002, 0.004
-
-# Seconds between two tries of who met a deadlock, and how often each has to give way until the caller is told.
-_PAUSE_AFTER_DEADLOCK = 0.01
-_DEADLOCKS_IN_A_ROW = 20
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 # An SQLite connection must not be used, nor closed, on the other side of a fork (sqlite.org, "How To
 # Corrupt", 2.6). The pools of the parent are kept here for ever, so that nothing closes them.
@@ -76,31 +62,21 @@ class Database:
     def writing(self) -> Iterator[Connection]:
         """A write transaction: committed at the end of the block, rolled back if it raises.
 
-        On SQLite it takes the write lock at its beginning: a deferred transaction that turns into a
-        writer fails at once with SQLITE_BUSY_SNAPSHOT, however long the timeout is.
-        Raises :class:`BackendUnavailable` when the database does not answer.
+        On SQLite it takes the write lock at its beginning. Raises :class:`BackendUnavailable` when the database
+        does not answer.
         """
-        with self._in_turn(), self._transaction({"bgjobs_begin": "IMMEDIATE"}) as connection:
+        with self._in_turn(), self._transaction(WRITING | {LIMITED: True}) as connection:
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A read transaction: one consistent view of the database for the length of the block."""
-        with self._transaction({"bgjobs_begin": "DEFERRED"}) as connection:
+        with self._transaction(READING) as connection:
             yield connection
 
     def is_locked(self) -> bool:
         """Whether somebody holds the write lock of this SQLite file at the moment."""
-        arguments, options = self.engine.dialect.create_connect_args(self.url)
-        # Not through the engine: the settings of a new connection may themselves have to wait for the lock.
-        probe: Any = self.engine.dialect.connect(*arguments, **{**options, "timeout": 0, "isolation_level": None})
-        with closing(probe):
-            try:
-                probe.execute("BEGIN IMMEDIATE").close()
-                probe.execute("ROLLBACK").close()
-            except sqlite3.OperationalError:
-                return True
-        return False
+        return is_locked(self.engine)
 
     def ensure_schema_on(self, connection: Connection) -> None:
         """Bring up the tables, on somebody else's connection if that is already writing, because nobody else
@@ -214,47 +190,12 @@ class Database:
         if not self.is_sqlite:
             # MariaDB's own default locks gaps between rows, over which those who insert and claim would stumble.
             # A server may have been started anew since the last time; who dispatches then should not notice.
-            engine = create_engine(self.url, isolation_level="READ COMMITTED", pool_pre_ping=True, **pool)
-            if engine.driver == "psycopg":
-                event.listen(engine, "connect", _prepare_nothing_behind_a_proxy)
-            return engine
-        if "uri" not in self.url.query:
-            self._make_folder_of(Path(str(self.url.database)))
-        engine = create_engine(
-            self.url, connect_args={"timeout": self.patience, "check_same_thread": False}, **pool
-        )
-        event.listen(engine, "connect", self._prepare_sqlite)
-        event.listen(engine, "begin", self._begin_sqlite)
-        return engine
-
-    def _prepare_sqlite(self, connection: Any, record: Any) -> None:
-        # The driver's own BEGIN comes late and deferred; ours is the one in _begin_sqlite.
-        connection.isolation_level = None
-        # SQLite takes texts that are no UTF-8; one such row would be an error in every question that meets it.
-        connection.text_factory = _readable
-        _switch_to_wal(connection, self.patience)
-        for pragma in (
-            "synchronous=FULL",  # a committed job survives a power cut
-            "foreign_keys=ON",
-            "journal_size_limit=67108864",
-        ):
-            connection.execute(f"PRAGMA {pragma}").close()
-
-    def _begin_sqlite(self, connection: Connection) -> None:
-        kind = connection.get_execution_options().get("bgjobs_begin", "DEFERRED")
-        if kind == "IMMEDIATE":
-            _begin_immediate(connection.connection.dbapi_connection, self.patience)
-        else:
-            connection.exec_driver_sql(f"BEGIN {kind}")
-
-    @staticmethod
-    def _make_folder_of(file: Path) -> None:
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise BackendUnavailable(
-                f"There is no folder for the database {file}, and it cannot be made: {error}. Look at its path."
-            ) from error
+            pool |= {"pool_pre_ping": True, "connect_args": connect_arguments(self.url)}
+            server = create_engine(self.url, isolation_level="READ COMMITTED", **pool)
+            limit_waiting(server, self.patience)
+            prepare_nothing_behind_a_proxy(server)
+            return server
+        return sqlite_engine(self.url, self.patience, **pool)
 
     def forget_connections(self) -> None:
         """In the child of a fork: open new connections, and leave the parent's alone."""
@@ -275,65 +216,6 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def outlasting_deadlocks(change: Callable[P, T]) -> Callable[P, T]:
-    """Do ``change``, which is one transaction, again when the database ended it in favour of another.
-
-    To lock rows in one order makes that rare, and not impossible: a claim comes to a row from an index, and
-    MariaDB locks the entry there, then the row, while who cancels the job locks the row, then the entry.
-    """
-
-    @wraps(change)
-    def until_done(*args: P.args, **kwargs: P.kwargs) -> T:
-        for _ in range(_DEADLOCKS_IN_A_ROW):
-            try:
-                return change(*args, **kwargs)
-            except Deadlock:
-                # So that the two do not meet again.
-                time.sleep(random.uniform(0, _PAUSE_AFTER_DEADLOCK))  # noqa: S311
-        return change(*args, **kwargs)
-
-    return until_done
-
-
-@contextmanager
-def answering(url: URL) -> Iterator[None]:
-    """Driver errors of the block as :class:`BackendUnavailable`, which says what to look at.
-
-    A value that the database does not take is another thing, and comes through as it is.
-    """
-    try:
-        yield
-    except (DataError, IntegrityError, ProgrammingError):
-        raise
-    except (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError):
-        raise
-    except (DBAPIError, PoolTimeout, sqlite3.DatabaseError) as error:
-        reason = error.orig if isinstance(error, DBAPIError) else error
-        if _tells_of_damage(reason):
-            raise DatabaseDamaged(
-                f"The database {url.render_as_string()} is damaged: {reason}. Nothing was changed. Stop what uses "
-                "it, then restore a backup, or save what can be read with the .recover command of sqlite3."
-            ) from error
-        kind = Deadlock if _tells_of_deadlock(reason) else BackendUnavailable
-        raise kind(
-            f"The database {url.render_as_string()} did not do as asked: {reason}. "
-            "Nothing was changed. Look whether it is there, writable and not locked by another program."
-        ) from error
-
-
-def _tells_of_damage(reason: BaseException | None) -> bool:
-    # The low byte is the kind of error, the others say more of it (sqlite.org/rescode.html).
-    kind = getattr(reason, "sqlite_errorcode", 0) & 0xFF
-    return kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-def _tells_of_deadlock(reason: BaseException | None) -> bool:
-    if getattr(reason, "sqlstate", None) == "40P01":
-        return True
-    # MariaDB: a deadlock, and a lock that was waited for too long, as where it does not look for deadlocks.
-    return bool(reason and reason.args and reason.args[0] in (1213, 1205))
-
-
 def same_database(one: URL, other: URL) -> bool:
     """Whether two URLs lead to one database, however they are written."""
     if one == other:
@@ -347,58 +229,3 @@ def same_database(one: URL, other: URL) -> bool:
 
 def _sqlite_file(url: URL) -> str:
     return os.path.realpath(str(url.database).removeprefix("file:"))
-
-
-def is_memory(url: URL) -> bool:
-    """Whether this SQLite URL names a database that lives in one process."""
-    return ":memory:" in (url.database or ":memory:") or url.query.get("mode") == "memory"
-
-
-def _switch_to_wal(connection: Any, patience: float) -> None:
-    """The switch is made once in the life of a file. It does not wait for others as statements do: where
-    several processes come first at the same time, it fails at once."""
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL").close()
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
-                raise
-            time.sleep(0.01)
-
-
-def _prepare_nothing_behind_a_proxy(connection: Any, record: Any) -> None:
-    """A proxy that pools transactions gives each to another server process, which does not know what was prepared
-    in the last one. Such a proxy answers with a process number of its own."""
-    (pid,) = connection.execute("SELECT pg_backend_pid()").fetchone()
-    connection.rollback()
-    if pid != connection.info.backend_pid:
-        connection.prepare_threshold = None
-
-
-def _readable(text: bytes) -> str:
-    return text.decode("utf-8", "backslashreplace")
-
-
-def _begin_immediate(driver: Any, patience: float) -> None:
-    """Take the write lock as soon as it comes free, waiting up to ``patience`` seconds.
-
-    SQLite's own waiting sleeps longer each time, up to a tenth of a second. Beside somebody who writes a
-    thousand times a second, who waits like that hardly ever finds the lock free.
-    """
-    deadline = time.monotonic() + patience
-    pause = _FIRST_PAUSE
-    driver.execute("PRAGMA busy_timeout=0").close()
-    try:
-        while True:
-            try:
-                driver.execute("BEGIN IMMEDIATE").close()
-                return
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
-                    raise
-            time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - so that two do not wake at once each time
-            pause = min(pause * 1.5, _LONGEST_PAUSE)
-    finally:
-        driver.execute(f"PRAGMA busy_timeout={int(patience * 1000)}").close()

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, scoped_session
 from bgjobs import clock
 from bgjobs.app_state import AppState, app_state
 from bgjobs.custom_logger import console
-from bgjobs.database import outlasting_deadlocks
+from bgjobs.deadlocks import outlasting_deadlocks
 from bgjobs.exceptions import InvalidParameters, JobRunnerException
 from bgjobs.fail_points import ARMED, reach
 from bgjobs.handle import JobHandle

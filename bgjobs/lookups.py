@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from bgjobs.models import (
     PENDING,
     RUNNING,
     STATUSES,
+    SUPERVISED,
     BackgroundJob,
     JobAttempt,
     JobLog,
@@ -121,6 +122,12 @@ def _most_urgent(statement: Prepared, connection: Connection, most: int, now: da
 def pending(connection: Connection, job_ids: Sequence[int]) -> list[Row[Any]]:
     """Those of the jobs that are pending, due or not."""
     return list(connection.execute(_PENDING_OF, {"ids": list(job_ids)}))
+
+
+def published(connection: Connection, messages: Collection[tuple[int, str]]) -> list[Row[Any]]:
+    """The jobs that these messages, each a job's id and a token, were sent for and that still wait for them."""
+    rows = connection.execute(_PUBLISHED_OF, {"ids": sorted({job_id for job_id, _ in messages})})
+    return [row for row in rows if (row.id, row.execution_token) in messages]
 
 
 def next_due(connection: Connection) -> datetime | None:
@@ -298,11 +305,19 @@ _ANY_PENDING = select(jobs.c.id).where(IS_PENDING).limit(1)
 _PENDING_OF = _EXECUTION.where(
     jobs.c.id.in_(bindparam("ids", expanding=True)), jobs.c.status == PENDING
 ).with_for_update(skip_locked=True)
+# Not SKIP LOCKED: what somebody else holds for a moment would be taken for a job that is gone.
+_PUBLISHED_OF = (
+    _EXECUTION.add_columns(jobs.c.execution_token)
+    .where(jobs.c.id.in_(bindparam("ids", expanding=True)))
+    .where(IS_PENDING, jobs.c.published_at.is_not(None), _OF_OPEN_QUEUE)
+    .order_by(jobs.c.id)
+    .with_for_update()
+)
 _SEQUENCE = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
 _RUNNING = select(jobs).where(IS_RUNNING).order_by(jobs.c.id)
 _LONGEST_RUNNING = (
     select(jobs.c.id, jobs.c.class_name, jobs.c.method_name, jobs.c.started_at)
-    .where(IS_RUNNING, jobs.c.backend == "local")
+    .where(IS_RUNNING, jobs.c.backend.in_(SUPERVISED))
     .order_by(jobs.c.started_at, jobs.c.id)
     .limit(bindparam("most"))
 )

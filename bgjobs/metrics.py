@@ -23,6 +23,10 @@ RETRIED, WAIT = "retried", "wait"
 ENDINGS = (COMPLETED, FAILED, RETRIED, CANCELLED)
 """How an attempt can end. "failed" is for good; after "retried" the job is tried again."""
 
+MINUTE, QUARTER, HOUR = SPANS = (1, 15, 60)
+"""Minutes that a row stands for. Counted by the minute; the supervisor puts together what is longer ago
+(supervisor/history.py)."""
+
 _SHORTEST = 0.001
 _FACTOR = 1.4
 _LAST_BUCKET = 70  # some 170 days
@@ -138,5 +142,5 @@ _ADD_ON_MARIADB = (
 
 @cache
 def _adding_one(dialect: str) -> Prepared:
-    values = "VALUES (1, :minute, :class_name, :method_name, :kind, :bucket, :number, :seconds)"
+    values = f"VALUES ({MINUTE}, :minute, :class_name, :method_name, :kind, :bucket, :number, :seconds)"
     return Prepared(adding(dialect, values))

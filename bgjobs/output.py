@@ -54,23 +54,6 @@ def remove_if_empty(path: str) -> None:
         pass
 
 
-def read_from(path: str, offset: int, most: int) -> tuple[str, int]:
-    """Text from ``offset`` bytes on, at most ``most`` bytes, and the offset to go on from.
-
-    A file that is shorter than ``offset`` was trimmed in between: it is read from its beginning. A character
-    of which only a part is there yet is left for the next time.
-    """
-    try:
-        with open(path, "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            start = file.seek(0 if offset > size else offset)
-            data = file.read(most)
-    except FileNotFoundError:
-        return "", 0
-    data = data[: len(data) - unfinished_character(data)] or data
-    return data.decode("utf-8", "backslashreplace"), start + len(data)
-
-
 def read_tail(path: str, most: int) -> str:
     """The last ``most`` bytes as text."""
     with contextlib.suppress(OSError), open(path, "rb") as file:
@@ -90,18 +73,19 @@ def unfinished_character(data: bytes) -> int:
     return 0
 
 
-def trim(path: str, most: int, *, when_over: int | None = None) -> None:
+def trim(path: str, most: int, *, when_over: int | None = None) -> int:
     """Shorten a file that is longer than ``when_over`` (or ``most``) to its newest ``most`` bytes, in place,
-    because a process may still write to it.
+    because a process may still write to it. Returns by how much it is shorter.
 
     What it writes in this very moment may be lost; its later lines follow where the file ends then.
     """
     with contextlib.suppress(OSError), open(path, "r+b") as file:
         size = file.seek(0, os.SEEK_END)
         if size <= (when_over or most):
-            return
+            return 0
         file.seek(size - most + len(LEFT_OUT))
         newest = file.read(most - len(LEFT_OUT))
         file.seek(0)
         file.write(LEFT_OUT + newest.partition(b"\n")[2])
-        file.truncate()
+        return size - file.truncate()
+    return 0

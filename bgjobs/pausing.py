@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from sqlalchemy import delete, insert, select, update
 
 from bgjobs import custom_logger as wording
-from bgjobs.database import outlasting_deadlocks
+from bgjobs.deadlocks import outlasting_deadlocks
 from bgjobs.exceptions import InvalidParameters
 from bgjobs.lookups import execution_of, job_row, jobs, paused_queues, possible_id
 from bgjobs.models import RUNNING
+from bgjobs.notify import ring_at_commit
 from bgjobs.options import checked_queue
 from bgjobs.running_jobs import IN_ITS_OWN_PROCESS, not_running_so
 from bgjobs.store import Changes, Store, who
@@ -51,6 +52,7 @@ def pause_on(changes: Changes, job_id: int, *, by: str | None = None, now: datet
     if done.rowcount != 1:
         raise not_running_so(row, "paused")
     changes.note(wording.paused(execution_of(row, token="", attempt=0), by))
+    ring_at_commit(changes.connection)
 
 
 def resume_on(changes: Changes, job_id: int, *, by: str | None = None, now: datetime | None = None) -> None:
@@ -67,6 +69,7 @@ def resume_on(changes: Changes, job_id: int, *, by: str | None = None, now: date
         update(jobs).where(*this_one).values(paused_at=None, paused_seconds=before + seconds, updated_at=now)
     )
     changes.note(wording.resumed(execution_of(row, token="", attempt=0), by))
+    ring_at_commit(changes.connection)
 
 
 def pause_queue(store: Store, queue: str, *, by: str | None = None) -> bool:
@@ -87,3 +90,4 @@ def resume_queue(store: Store, queue: str) -> None:
     with store.database.writing() as connection:
         if connection.execute(delete(paused_queues).where(paused_queues.c.queue == queue)).rowcount == 0:
             raise InvalidParameters("this queue is not paused; see flask bgjobs status", path="queue")
+        ring_at_commit(connection)

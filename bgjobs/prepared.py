@@ -96,8 +96,8 @@ class _TakenApart:
     def __init__(self, compiled: SQLCompiler, dialect: Dialect, columns: Iterable[Any]) -> None:
         self.sql = str(compiled)
         fixed = compiled.params
-        # PostgreSQL keeps the plan of a statement that was prepared there, be it one that was good for an empty table
-        # and reads a million rows now. (An INSERT or an UPDATE of one row has but one plan.)
+        # PostgreSQL keeps the plan of a statement that was prepared there, be it one that was good for an empty
+        # table and reads a million rows now. (An INSERT or an UPDATE of one row has but one plan.)
         self.options = {"prepare": False} if dialect.driver == "psycopg" else {}
         self._is_positional = compiled.positional
         self._parameters = [

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, update
 from bgjobs import custom_logger as wording
 from bgjobs import log_search
 from bgjobs.app_state import AppState
-from bgjobs.database import outlasting_deadlocks
+from bgjobs.deadlocks import outlasting_deadlocks
 from bgjobs.lookups import attempts, jobs, logs, whole_number
 from bgjobs.models import ENDED, Meta
 from bgjobs.samples import samples

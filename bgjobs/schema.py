@@ -14,8 +14,8 @@ from sqlalchemy import Connection, Engine, text
 # Until the end of the transaction, and of the connection. SQLite's own write lock is taken by the BEGIN.
 _LOCKS = {
     "postgresql": "SELECT pg_advisory_xact_lock(4208317519)",
-    "mysql": "SELECT GET_LOCK('bgjobs_upgrade', 60)",
-    "mariadb": "SELECT GET_LOCK('bgjobs_upgrade', 60)",
+    "mysql": "SELECT GET_LOCK('bgjobs_upgrade', 25)",
+    "mariadb": "SELECT GET_LOCK('bgjobs_upgrade', 25)",
 }
 # Alembic keeps what it is working on in global variables.
 _one_at_a_time = threading.Lock()

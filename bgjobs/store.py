@@ -7,7 +7,7 @@ records are written to ``job_logs`` in that transaction and to the log files aft
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,7 +30,8 @@ from sqlalchemy import (
 from bgjobs import clock, metrics
 from bgjobs import custom_logger as wording
 from bgjobs.custom_logger import CustomLogger, LogEntry
-from bgjobs.database import Database, outlasting_deadlocks
+from bgjobs.database import Database
+from bgjobs.deadlocks import outlasting_deadlocks
 from bgjobs.exceptions import InvalidTransition, QueueFull
 from bgjobs.limits import Limits
 from bgjobs.lookups import (
@@ -43,6 +44,7 @@ from bgjobs.lookups import (
     logs,
     pending,
     possible_id,
+    published,
     whole_number,
 )
 from bgjobs.models import (
@@ -53,6 +55,7 @@ from bgjobs.models import (
     RUNNING,
     Meta,
 )
+from bgjobs.notify import ring_at_commit
 from bgjobs.prepared import Prepared, together
 from bgjobs.redaction import Redactor, escape
 from bgjobs.retry import RetryDelay
@@ -138,6 +141,7 @@ class Changes:
         job_ids = _INSERT_JOB.insert(self.connection, [_row_of(job, now) for job in new])
         for job_id, job in zip(job_ids, new, strict=True):
             self._tell_of_dispatch(job_id, job)
+        ring_at_commit(self.connection)
         return job_ids
 
     def _tell_of_dispatch(self, job_id: int, job: NewJob) -> None:
@@ -159,18 +163,29 @@ class Changes:
         backend: str,
         output_path: Any = None,
         job_ids: Sequence[int] | None = None,
+        messages: Collection[tuple[int, str]] | None = None,
         now: datetime | None = None,
     ) -> list[Execution]:
         """Give due jobs to waiting processes, one each, most urgent first, and make them running.
 
         Returns the executions in the order of ``seats``; there are fewer where fewer are due.
-        ``job_ids`` claims these jobs and no others, due or not. ``output_path`` says, for an execution,
-        where its output will lie.
+        ``job_ids`` claims these jobs and no others, due or not; ``messages``, each a job's id and its token,
+        those that were published so and still wait for it. ``output_path`` says, for an execution, where its
+        output will lie.
         """
         now = now or clock.now()
-        rows = due(self.connection, len(seats), now) if job_ids is None else pending(self.connection, job_ids)
+        if messages is not None:
+            rows = published(self.connection, messages)
+        elif job_ids is not None:
+            rows = pending(self.connection, job_ids)
+        else:
+            rows = due(self.connection, len(seats), now)
         executions = [
-            execution_of(row, token=uuid.uuid4().hex, attempt=whole_number(row.attempt) + 1)
+            execution_of(
+                row,
+                token=uuid.uuid4().hex if messages is None else row.execution_token,
+                attempt=whole_number(row.attempt) + 1,
+            )
             for row in rows[: len(seats)]
         ]
         if not executions:
@@ -260,6 +275,7 @@ class Changes:
             .where(jobs.c.id == job_id, jobs.c.status == RUNNING, jobs.c.cancel_requested_at.is_(None))
             .values(cancel_requested_at=now, cancel_requested_by=who(by), updated_at=now)
         )
+        ring_at_commit(self.connection)
         return RUNNING
 
     def cancel_pending(self, job_id: int, *, by: str | None = None, now: datetime | None = None) -> bool:
@@ -301,12 +317,14 @@ class Changes:
                 progress_done=None,
                 progress_total=None,
                 progress_message=None,
+                published_at=None,
             )
         )
         row = job_row(self.connection, job_id)
         if again.rowcount != 1:
             raise InvalidTransition(job_id, str(row.status), "retried")
         self._tell(wording.retried_by_hand(_named(row)))
+        ring_at_commit(self.connection)
 
     def progress(
         self,
@@ -500,6 +518,7 @@ _CLAIM = Prepared(
         paused_at=null(),
         paused_by=null(),
         paused_seconds=null(),
+        published_at=null(),
         **{column: bindparam(f"new_{column}") for column in _PROCESS_COLUMNS},
     )
 )

@@ -18,7 +18,8 @@ from sqlalchemy.orm import Session, SessionTransaction, scoped_session
 from bgjobs import lookups
 from bgjobs.app_state import AppState
 from bgjobs.custom_logger import LogEntry, console
-from bgjobs.database import answering, same_database
+from bgjobs.database import same_database
+from bgjobs.database_errors import answering
 from bgjobs.exceptions import ConfigurationError, EnqueueWouldDeadlock, InvalidParameters, JobRunnerException
 from bgjobs.store import Changes, NewJob
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from bgjobs import lookups
 from bgjobs.app_state import AppState
-from bgjobs.database import outlasting_deadlocks
+from bgjobs.deadlocks import outlasting_deadlocks
 from bgjobs.models import PENDING
 from bgjobs.processes.identity import own_identity
 from bgjobs.runner.outcome import Execution, Outcome

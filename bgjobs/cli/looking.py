@@ -106,10 +106,11 @@ def show_command(job_id: int, as_json: bool) -> None:
     if found["attempts"]:
         click.echo()
         print_table(
-            ("attempt", "pid", "started", "outcome", "exit", "error"),
+            ("attempt", "host", "pid", "started", "outcome", "exit", "error"),
             [
                 (
                     item["number"],
+                    item["host"],
                     item["pid"],
                     item["started_at"],
                     item["outcome"] or "running",

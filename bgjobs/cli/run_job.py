@@ -19,7 +19,7 @@ from bgjobs.exceptions import InvalidParameters
 from bgjobs.handle import JobHandle
 from bgjobs.helper import run_background_job
 from bgjobs.models import COMPLETED, UNFINISHED
-from bgjobs.output import read_from
+from bgjobs.printed import printed_by, text_from
 from bgjobs.redaction import escape_lines
 
 _LOOK_INTERVAL = 0.1
@@ -112,7 +112,8 @@ def _show_output_until_ended(state: AppState, handle: JobHandle) -> None:
         with state.store.database.reading() as connection:
             latest = lookups.job_row(connection, handle.id).attempt
         while True:
-            text, offset = read_from(state.folder.output_file(handle.id, attempt), offset, _CHUNK)
+            printed = printed_by(state.store.database, state.folder, handle.id, [attempt])[attempt]
+            text, offset = text_from(printed, offset, _CHUNK)
             click.echo(escape_lines(text), nl=False)
             if not text and attempt >= latest:
                 break

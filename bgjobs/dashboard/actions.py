@@ -8,7 +8,7 @@ from bgjobs import by_hand
 from bgjobs.app_state import AppState
 from bgjobs.by_hand import note, on_the_dashboard
 from bgjobs.custom_logger import console
-from bgjobs.database import outlasting_deadlocks
+from bgjobs.deadlocks import outlasting_deadlocks
 from bgjobs.exceptions import InvalidTransition, JobRunnerException
 from bgjobs.killing import kill_on
 from bgjobs.lookups import job_row

@@ -28,16 +28,11 @@ from bgjobs.processes.app_loader import (
 )
 from bgjobs.processes.channel import Channel, Message
 from bgjobs.processes.huge_pages import collapse_memory
-from bgjobs.processes.job_process import (
-    LEFT_CHILDREN,
-    STOP_SIGNALS,
-    JobProcessConfig,
-    prepare_to_be_forked,
-    serve,
-    set_title,
-)
+from bgjobs.processes.job_entry import LEFT_CHILDREN, STOP_SIGNALS, prepare_to_be_forked, serve
+from bgjobs.processes.job_process import JobProcessConfig
 from bgjobs.processes.orphans import become_parent_of_orphans, children
 from bgjobs.processes.rehearsal import rehearse
+from bgjobs.processes.title import set_title
 from bgjobs.processes.wakeup import Wakeup
 from bgjobs.runner.custom_background_job_runner import RSS_UNIT
 
@@ -135,7 +130,7 @@ class _Spawner:
 
     def start(self, descriptor: int, leave_server: Callable[[], None]) -> int:
         try:
-            process = launch.start("bgjobs.processes.job_process", "job", channel=descriptor, output=2)
+            process = launch.start("bgjobs.processes.job_entry", "job", channel=descriptor, output=2)
         finally:
             os.close(descriptor)
         process.returncode = 0  # the server reaps it; its finalizer must not complain

@@ -1,55 +1,34 @@
-"""The process of one job: forked (or started) ahead, it waits for a job, runs it, reports and leaves."""
+"""A job process at work: it takes jobs from its channel, runs one after another and reports each."""
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]
-import contextlib
 import os
-import resource
 import signal
 import sys
 import time
-import traceback
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NoReturn
 
 from bgjobs.app_location import AppLocation, Expected
 from bgjobs.app_state import AppState
 from bgjobs.custom_logger import console
-from bgjobs.database import outlasting_deadlocks
 from bgjobs.exceptions import BackendUnavailable, DatabaseDamaged
 from bgjobs.fail_points import ARMED, reach
 from bgjobs.limits import added_niceness
 from bgjobs.lookups import execution_of, running_in, whole_number
-from bgjobs.output import for_jobs, open_output, remove_if_empty
-from bgjobs.processes.app_loader import load_app
+from bgjobs.output import open_output, remove_if_empty
 from bgjobs.processes.channel import Channel, Message
 from bgjobs.processes.identity import own_identity
-from bgjobs.processes.orphans import become_parent_of_orphans, has_children
-from bgjobs.role import become
+from bgjobs.processes.reporter import Reporter
+from bgjobs.processes.title import set_title
 from bgjobs.runner.current_job import interrupt_current_job
 from bgjobs.runner.custom_background_job_runner import resource_usage
 from bgjobs.runner.outcome import Execution, Outcome
 from bgjobs.state_folder import StateFolder
 from bgjobs.store import Changes
 
-try:
-    import setproctitle
-except ImportError:
-    setproctitle = None  # type: ignore[assignment]
-
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
-# Below the module ``signal``, which makes enumerations of the old mask: a job process pays for each function that
-# it calls, because counting a reference to it copies the page that it lies on.
-_change_blocked_signals = _signal.pthread_sigmask
-_UNBLOCK, _STOP_SIGNAL_NUMBERS = int(signal.SIG_UNBLOCK), tuple(map(int, STOP_SIGNALS))
-# The exit status of a process whose job went well and left processes behind, which is its right.
-LEFT_CHILDREN = 3
-# The kernel picks a job before the supervisor when memory runs out (proc(5): -1000 to 1000).
-_OOM_SCORE = "500"
-# How long a job process whose supervisor is gone tries to write its outcome while the database is away.
+# How long a process whose supervisor is gone tries to write its outcome while the database is away.
 _TRIES, _PAUSE = 120, 1.0
 
 
@@ -70,66 +49,6 @@ class JobProcessConfig:
             StateFolder(data["folder"]),
             data["jobs_per_process"],
         )
-
-
-def main(descriptor: int) -> NoReturn:
-    """A fresh interpreter for a job (start method ``spawn``): loads the application first."""
-    become("job")
-    prepare_to_be_forked()
-    channel = Channel.from_descriptor(descriptor)
-    message = channel.receive()
-    if message is None:
-        os._exit(0)
-    config = JobProcessConfig.from_json(message["configure"])
-    try:
-        state = load_app(config.location, config.expected)
-    except BaseException:  # noqa: BLE001 - whatever the application does while it loads, it is reported
-        channel.send({"failed": traceback.format_exc()})
-        os._exit(1)
-    serve(channel, state, config)
-
-
-def serve(channel: Channel, state: AppState, config: JobProcessConfig) -> NoReturn:
-    """Become a job process, wait for jobs and run them. Never returns, whatever happens."""
-    status = 1
-    try:
-        become("job")
-        set_title("bgjobs: job")
-        become_parent_of_orphans()  # as long as the job lives, all that it started can be found below it
-        _change_blocked_signals(_UNBLOCK, _STOP_SIGNAL_NUMBERS)
-        for function in state.after_fork:
-            function()
-        if ARMED:
-            reach("job.before_ready")
-        channel.send({"ready": os.getpid()})
-        if ARMED:
-            reach("job.before_go")
-        status = JobProcess(channel, state, config).run()
-        if status == 0 and has_children():
-            status = LEFT_CHILDREN
-    except BaseException:  # noqa: BLE001 - the edge of the process: it must not fall back into the fork server
-        channel.send({"failed": traceback.format_exc()})
-        traceback.print_exc()
-    finally:
-        _flush_output()
-        # No exit handlers: those of the application belong to the process that loaded it.
-        os._exit(status)
-
-
-def prepare_to_be_forked() -> None:
-    """Everything that a job process inherits ready-made, because doing it once is cheaper than in each."""
-    # Blocked here, so that a signal to the whole service does not take the fork server before its jobs;
-    # a job process takes SIGTERM as the request to stop, and the others as anybody does.
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    signal.signal(signal.SIGTERM, lambda number, frame: interrupt_current_job())
-    # The supervisor ignores SIGHUP, and a shell may have had others ignored: that goes on over every exec.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write(_OOM_SCORE)
-    sys.stdout, sys.stderr = for_jobs(sys.stdout), for_jobs(sys.stderr)
 
 
 class JobProcess:
@@ -220,10 +139,10 @@ class JobProcess:
             os.nice(nicer)
         _capture_output(output)
         set_title(f"bgjobs: job {job.id} {job.class_name}::{job.method_name}")
-        reporter = _Reporter(self._channel, self._state, job)
+        reporter = Reporter(self._channel, self._state, job)
         with self._state.app.app_context():
             outcome = self._state.runner_class().run(job, self._state.approval, reporter, whole_process=True)
-        _flush_output()
+        flush_output()
         remove_if_empty(output)
         return outcome
 
@@ -265,32 +184,6 @@ class JobProcess:
                 yield job, Outcome("released")
 
 
-class _Reporter:
-    """Passes on what a job says: to the supervisor, or to the database when the supervisor is gone."""
-
-    def __init__(self, channel: Channel, state: AppState, job: Execution) -> None:
-        self._channel = channel
-        self._state = state
-        self._job = job
-
-    @outlasting_deadlocks
-    def progress(self, done: float, total: float | None, message: str | None) -> None:
-        if not self._channel.send({"progress": [done, total, message], "token": self._job.token}):
-            with self._changing() as changes:
-                changes.progress(self._job, done, total, message)
-
-    def log(self, message: str) -> None:
-        if not self._channel.send({"log": message, "token": self._job.token}):
-            with self._changing() as changes:
-                changes.log(self._job, message)
-
-    def cancel_requested(self) -> bool:
-        return False  # it comes as SIGTERM, which interrupts the job
-
-    def _changing(self) -> contextlib.AbstractContextManager[Changes]:
-        return self._state.store_with(pooled=False).changing()
-
-
 def _capture_output(path: str) -> None:
     """Let descriptors 1 and 2 write to the attempt's own file, so that subprocesses are caught, too."""
     try:
@@ -303,15 +196,9 @@ def _capture_output(path: str) -> None:
     os.close(descriptor)
 
 
-def _flush_output() -> None:
+def flush_output() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:  # noqa: SIM105 - suppress() is five functions more
             stream.flush()
         except Exception:  # noqa: BLE001, S110 - the job may have closed it, or put anything in its place
             pass
-
-
-def set_title(title: str) -> None:
-    """The name that ``ps`` shows, where setproctitle is installed."""
-    if setproctitle is not None:
-        setproctitle.setproctitle(title)

@@ -10,68 +10,21 @@ import contextlib
 import selectors
 import socket
 import time
-from dataclasses import dataclass, field
 from functools import partial
 
 from bgjobs.custom_logger import console
+from bgjobs.processes.backoff import Backoff
 from bgjobs.processes.channel import MOST_DESCRIPTORS, Channel, Message
 from bgjobs.processes.identity import ProcessIdentity, identity_of, start_time
+from bgjobs.processes.process import Ended, Process
 from bgjobs.processes.server import Ahead, Server, ServerConfig
 from bgjobs.processes.watch import DeathWatch
 
 # A forked process is ready in milliseconds; a fresh interpreter when it has imported the application.
 _READY_WITHIN = {"fork": 10.0, "spawn": 120.0}
 _SLOW_LOAD = 30.0
-_FIRST_BACKOFF, _LONGEST_BACKOFF = 1.0, 30.0
 # Often enough that a job dispatched after an edit runs the new code, rarely enough to cost nothing in a burst.
 _CODE_LOOK_INTERVAL = 0.05
-
-
-@dataclass(eq=False, slots=True)
-class Process:
-    """One process of the pool, from the request to start it to its end."""
-
-    slot: int
-    channel: Channel
-    server: Server
-    jobs_left: int
-    identity: ProcessIdentity | None = None  # None until it is ready
-    in_flight: int = 0  # jobs that were sent and not acknowledged yet
-    leaving: bool = False
-    reach: int = 1  # how many jobs it may have in hand at once
-    held: int = 0  # how many it had in hand after the last claim
-    asked_at: float = field(default_factory=time.monotonic)
-
-    @property
-    def busy(self) -> bool:
-        return self.in_flight > 0 or self.leaving or self.jobs_left <= 0
-
-    @property
-    def takes_jobs(self) -> bool:
-        """Whether it may be given a job, be it behind others."""
-        return not (self.identity is None or self.leaving or self.jobs_left <= 0 or self.server.retired)
-
-    def acknowledge(self, token: str) -> None:
-        """The outcome is safe: the process may take another job, or leaves if it had its last."""
-        self.channel.send({"ack": token})
-        self.in_flight -= 1
-        if self.server.retired and not self.busy:
-            self.leave()
-
-    def leave(self) -> None:
-        """Tell a process that has nothing to do to go."""
-        self.leaving = True
-        self.channel.send({"leave": True})
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A process is gone. ``status`` is negative for a signal, None where nobody saw how it ended."""
-
-    process: Process
-    status: int | None
-    peak_rss: int | None = None
-    cpu_seconds: float | None = None
 
 
 class Pool:
@@ -92,8 +45,7 @@ class Pool:
         self._processes: dict[int, Process] = {}
         self._last_slot = 0
         self._retired: list[Server] = []
-        self._backoff = _FIRST_BACKOFF
-        self._start_again_at = 0.0
+        self._backoff = Backoff()
         self._ended_unready = False  # the process that ended last, if none got ready since
         self._next_code_look = 0.0
         self._broken_files: Server | None = None  # of an application that could not be loaded
@@ -128,7 +80,7 @@ class Pool:
         if self.server is None:
             self._start_server()
         waiting = sum(1 for item in self._processes.values() if not item.busy)
-        if self.server is not None and self.server.loaded and time.monotonic() >= self._start_again_at:
+        if self.server is not None and self.server.loaded and self._backoff.is_over:
             for started in range(waiting, least, MOST_DESCRIPTORS):
                 self._start_processes(self.server, min(MOST_DESCRIPTORS, least - started))
         for surplus in self.idle[most:]:
@@ -152,7 +104,7 @@ class Pool:
             self.server = None
         elif self._broken_files is not None and self._broken_files.code_changed():
             self._broken_files = None
-            self._start_again_at = 0.0
+            self._backoff.end()
 
     def check_deadlines(self) -> None:
         """Kill processes that did not get ready in time: a fork can hang in what it inherited."""
@@ -177,13 +129,13 @@ class Pool:
     # -- what the other processes do -----------------------------------------------------------------
 
     def _start_server(self) -> None:
-        if time.monotonic() < self._start_again_at:
+        if not self._backoff.is_over:
             return
         try:
             server = self._new_server()
         except OSError as error:
             console.warning("No fork server could be started: %s. Trying again.", error)
-            self._back_off()
+            self._backoff.begin()
             return
         self.server = server
         self._selector.register(server.channel, selectors.EVENT_READ, lambda: self._hear_server(server))
@@ -237,7 +189,7 @@ class Pool:
         self.app_error = message["failed"]
         server.note_application(message)
         self._broken_files = server
-        self._back_off()
+        self._backoff.begin()
 
     def _server_ended(self, server: Server) -> None:
         self._forget(server.channel)
@@ -247,7 +199,7 @@ class Pool:
         if server is self.server:
             self.server = None
             if not server.loaded and server is not self._broken_files:
-                self._back_off()  # it died while loading, and would again
+                self._backoff.begin()  # it died while loading, and would again
         for process in [item for item in self._processes.values() if item.server is server]:
             if process.busy and process.identity is not None:
                 self._watch.until_gone(process.identity, partial(self._end, process, None))
@@ -311,9 +263,9 @@ class Pool:
 
     def _note_unready_end(self, status: int | None) -> None:
         """One can have bad luck. Where two in a row end before they are ready, so would the next hundred."""
-        if self._ended_unready and time.monotonic() >= self._start_again_at:
+        if self._ended_unready and self._backoff.is_over:
             console.warning("Job processes end before they are ready (exit status %s). Trying again.", status)
-            self._back_off()
+            self._backoff.begin()
         self._ended_unready = True
 
     def _not_started(self, message: Message) -> None:
@@ -324,9 +276,9 @@ class Pool:
 
     def _cannot_start(self, reason: object) -> None:
         """Wait a little. Several that were to be started together fail together, which is one failure."""
-        if time.monotonic() >= self._start_again_at:
+        if self._backoff.is_over:
             console.warning("No process could be started: %s. Trying again.", reason)
-            self._back_off()
+            self._backoff.begin()
 
     # -- small steps ---------------------------------------------------------------------------------
 
@@ -354,8 +306,4 @@ class Pool:
         self.app_error = None
         self._broken_files = None
         self._ended_unready = False
-        self._backoff = _FIRST_BACKOFF
-
-    def _back_off(self) -> None:
-        self._start_again_at = time.monotonic() + self._backoff
-        self._backoff = min(self._backoff * 2, _LONGEST_BACKOFF)
+        self._backoff.reset()

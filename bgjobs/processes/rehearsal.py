@@ -18,7 +18,7 @@ from flask import Flask, appcontext_popped, appcontext_pushed, appcontext_tearin
 from flask_sqlalchemy import SQLAlchemy
 
 from bgjobs.app_state import AppState
-from bgjobs.approval import public_name
+from bgjobs.class_name import public_name
 from bgjobs.processes.channel import Channel
 from bgjobs.processes.job_process import JobProcess, JobProcessConfig
 from bgjobs.runner.outcome import Execution

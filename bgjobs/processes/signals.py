@@ -11,7 +11,7 @@ import psutil
 from bgjobs.processes.identity import ProcessIdentity, start_time
 
 # What stands in the command line of a job process: renamed by setproctitle; or, without that, forked or spawned.
-_OURS = ("bgjobs: job", "bgjobs.processes.fork_server", "bgjobs.processes.job_process")
+_OURS = ("bgjobs: job", "bgjobs.processes.fork_server", "bgjobs.processes.job_entry")
 
 
 def terminate(identity: ProcessIdentity) -> bool:

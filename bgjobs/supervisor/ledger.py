@@ -11,29 +11,35 @@ from typing import Any
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import StatementError
 
-from bgjobs import clock, lookups, samples
+from bgjobs import clock, lookups, output_store, samples
 from bgjobs import custom_logger as wording
-from bgjobs.database import outlasting_deadlocks
+from bgjobs.custom_logger import console
+from bgjobs.deadlocks import outlasting_deadlocks
 from bgjobs.fail_points import ARMED, reach
 from bgjobs.limits import added_niceness
 from bgjobs.models import PENDING
 from bgjobs.output import read_tail, trim
+from bgjobs.output_store import Printed
 from bgjobs.processes import signals
 from bgjobs.processes.channel import Message
 from bgjobs.processes.identity import ProcessIdentity
 from bgjobs.processes.out_of_memory import OutOfMemoryCounter
-from bgjobs.processes.pool import Ended, Pool, Process
+from bgjobs.processes.pool import Pool
+from bgjobs.processes.process import Ended, Process
 from bgjobs.processes.watch import DeathWatch
-from bgjobs.runner.lost import Traces
+from bgjobs.runner.lost import Traces, lost
 from bgjobs.runner.outcome import Execution, Outcome
 from bgjobs.samples import Sample
 from bgjobs.state_folder import StateFolder, output_name
 from bgjobs.store import Changes, Store
+from bgjobs.supervisor.feed import Fed
 from bgjobs.supervisor.memory_guard import MemoryGuard
+from bgjobs.supervisor.output_feed import OutputFeed
 from bgjobs.supervisor.recovery import Recorded, seconds_run, survey
 from bgjobs.supervisor.requests import Requested, requested
 from bgjobs.supervisor.running import RunningJob
 from bgjobs.supervisor.sampling import Sampler
+from bgjobs.supervisor.tenancy import Tenancy
 
 _TAIL_OF_A_LOST_JOB = 16 * 1024
 # Jobs that a process has in hand at the most: what waits behind a job that turns out to be long waits with it.
@@ -43,8 +49,11 @@ _MOST_IN_HAND = 16
 class Ledger:
     """Every execution that this supervisor answers for, from its claim to its committed outcome."""
 
-    def __init__(self, store: Store, folder: StateFolder, kill_grace: float, output_max: int) -> None:
+    def __init__(
+        self, store: Store, folder: StateFolder, kill_grace: float, output_max: int, backend: str = "local"
+    ) -> None:
         self._store = store
+        self._backend = backend
         self._folder = folder
         self._kill_grace = kill_grace
         self._output_max = output_max
@@ -52,6 +61,9 @@ class Ledger:
         self._memory = MemoryGuard(kill_grace)
         self._sampler = Sampler()
         self._samples: list[Sample] = []  # to be written
+        # Where the database is a file, whoever can read it is on this host and can read the output, too.
+        self._feed = None if store.database.is_sqlite else OutputFeed(folder)
+        self._printed: list[Printed] = []  # to be written
         self._outcomes: dict[str, tuple[Execution, Outcome]] = {}  # to be written, by execution token
         self._words: list[tuple[Execution, Message]] = []  # progress and logs, to be written
         self._unreaped: dict[str, ProcessIdentity] = {}  # ended when no server was there: by execution token
@@ -59,10 +71,11 @@ class Ledger:
         self.running: dict[str, RunningJob] = {}  # by execution token
         self.stopping = False
         self.put_back = False  # whether the last transaction made a job pending again
+        self.runs_elsewhere = False  # whether jobs ran on other machines when we looked last
 
     @property
     def has_unwritten(self) -> bool:
-        return bool(self._outcomes or self._words or self._samples)
+        return bool(self._outcomes or self._words or self._samples or self._printed)
 
     @property
     def working(self) -> int:
@@ -102,8 +115,11 @@ class Ledger:
             running.climb(self._kill_grace)
 
     def take_samples(self) -> None:
-        """Look at what the running jobs use, once a second."""
-        self._samples += self._sampler.take([item for item in self.running.values() if item.has_begun])
+        """Look at what the running jobs use and print, once a second."""
+        begun = [item for item in self.running.values() if item.has_begun]
+        self._samples += self._sampler.take(begun)
+        if self._feed is not None and not self._printed:  # else the database does not answer, and it would pile up
+            self._printed += self._feed.take(begun)
 
     def next_step_at(self) -> float | None:
         """When a ladder has to be climbed next, on the monotonic clock."""
@@ -138,8 +154,11 @@ class Ledger:
     # -- write ---------------------------------------------------------------------------------------
 
     @outlasting_deadlocks
-    def write_and_claim(self, seats: list[Process], *, look_for_requests: bool) -> list[Execution]:
-        """One transaction: outcomes, words, requests to stop, and due jobs for the waiting processes.
+    def write_and_claim(
+        self, seats: list[Process], *, look_for_requests: bool, fed: Collection[Fed] | None = None
+    ) -> list[Execution]:
+        """One transaction: outcomes, words, requests to stop, and due jobs for the waiting processes; where jobs
+        are ``fed``, none but these.
 
         Returns the executions for ``seats``, in their order. Nothing was changed if it raises.
         """
@@ -148,11 +167,12 @@ class Ledger:
             self._write_words(changes)
             if self._samples:
                 self._write_samples(changes)
+            self._write_printed(changes)
             statuses = changes.finish(self._outcomes.values())
             asked = self._requested(changes) if look_for_requests else Requested()
             if ARMED and statuses:
                 reach("outcome.before_commit")
-            claimed = _claim(changes, seats) if seats else []
+            claimed = _claim(changes, seats, self._backend, fed) if seats else []
             if ARMED and claimed:
                 reach("claim.before_commit")
         if ARMED and statuses:
@@ -177,6 +197,10 @@ class Ledger:
                 )
         self._words.clear()
         self._samples.clear()
+        for item in self._printed:
+            if self._feed is not None:
+                self._feed.give_up(item.job)
+        self._printed.clear()
 
     def begin(self, claimed: list[Execution], seats: list[Process], pool: Pool) -> None:
         """Say go. It is on disk who runs each job, so from here on anybody can notice its death."""
@@ -202,12 +226,16 @@ class Ledger:
         for running in left:
             running.kill()
 
-    # -- running jobs of an earlier supervisor -------------------------------------------------------
+    # -- running jobs of others ----------------------------------------------------------------------
 
-    def take_over(self, connection: Connection, watch: DeathWatch, own: Collection[ProcessIdentity]) -> None:
-        """Adopt running jobs that nobody here knows and whose process lives; recover the others. ``own`` are the
-        processes of this supervisor."""
-        found = survey(connection, self.running.keys() | self._outcomes.keys())
+    def take_over(
+        self, connection: Connection, watch: DeathWatch, own: Collection[ProcessIdentity], tenancy: Tenancy
+    ) -> None:
+        """Adopt running jobs that nobody here knows and whose process lives; recover the others, and let go of
+        those that others have recovered. ``own`` are the processes of this supervisor."""
+        found = survey(connection, self.running.keys() | self._outcomes.keys(), tenancy.heard_of)
+        self.runs_elsewhere = bool(found.elsewhere)
+        self._end_fenced_out(found.current)
         told = {running.job.id for running in self.running.values()}
         for recorded in found.alive:
             job, identity, _ = recorded
@@ -219,6 +247,21 @@ class Ledger:
                 self._adopt(recorded, watch)
         for job, identity, row in found.gone:
             self._lost(RunningJob(job, identity, None, None, progress=_progress(row)), None, Outcome("lost"))
+        for job, identity, row in found.silent:
+            traces = Traces(progress=_progress(row), silent_host=identity.host, silent_for=tenancy.seconds)
+            self._record(RunningJob(job, identity, None, None), lost(job, traces))
+
+    def _end_fenced_out(self, current: Collection[str]) -> None:
+        """Kill what runs here and is not what its row says any more: others took this machine for gone and have
+        recovered its jobs. What is still reported of such an execution changes nothing."""
+        for token, running in self.running.items():
+            if token in current or token in self._outcomes or running.killed:
+                continue
+            if running.has_begun:
+                console.warning("Job %s was recovered by others; its process here is killed.", running.job.id)
+                running.kill_for(None)
+            else:  # a kill would be that of the job before it
+                running.stop("kill", self._kill_grace)
 
     def _adopt(self, recorded: Recorded, watch: DeathWatch) -> None:
         job, identity, row = recorded
@@ -295,6 +338,13 @@ class Ledger:
         thinned = samples.add(changes.connection, self._samples)
         self._sampler.look_less_often(item.job.token for item in self._samples if item.job.id in thinned)
 
+    def _write_printed(self, changes: Changes) -> None:
+        """With the outcome, or before it: whoever sees that a job has ended sees all that it printed."""
+        if self._feed is not None:
+            for job, _ in self._outcomes.values():
+                self._printed += self._feed.rest(job)
+            output_store.write(changes.connection, self._printed)
+
     def _requested(self, changes: Changes) -> Requested:
         open_ones = [running for token, running in self.running.items() if token not in self._outcomes]
         found = requested(lookups.requests(changes.connection), open_ones)
@@ -311,9 +361,12 @@ class Ledger:
             if running is not None and running.process is not None:
                 running.process.acknowledge(token)
             trim(self._folder.output_file(job.id, job.attempt), self._most_output(job))
+            if self._feed is not None:
+                self._feed.forget(token)
         self._outcomes.clear()
         self._words.clear()
         self._samples.clear()
+        self._printed.clear()
 
     def _kill_what_is_left(self, written: Collection[str]) -> None:
         """A server kills what a lost job leaves behind. Where it had died before, that is done here, once it is on
@@ -330,7 +383,9 @@ class Ledger:
                 self._folder.output_file(running.job.id, running.job.attempt),
                 self._most_output(running.job),
             )
-            trim(path, most, when_over=2 * most)
+            shorter = trim(path, most, when_over=2 * most)
+            if self._feed is not None:
+                self._feed.trimmed(running.job, shorter)
 
     def _most_output(self, job: Execution) -> int:
         return self._output_max if job.limits is None else job.limits.get("output_max", self._output_max)
@@ -340,9 +395,11 @@ def _is_fresh(process: Process) -> bool:
     return process.in_flight == 0
 
 
-def _claim(changes: Changes, seats: list[Process]) -> list[Execution]:
+def _claim(changes: Changes, seats: list[Process], backend: str, fed: Collection[Fed] | None) -> list[Execution]:
     columns = [process.identity.columns() for process in seats if process.identity is not None]
-    return changes.claim(columns, backend="local", output_path=lambda job: output_name(job.id, job.attempt))
+    return changes.claim(
+        columns, backend=backend, output_path=lambda job: output_name(job.id, job.attempt), messages=fed
+    )
 
 
 def _progress(row: Row[Any]) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from bgjobs.exceptions import JobCancelled, JobMemoryExceeded, JobRunnerException, JobTimedOut
 from bgjobs.processes import signals
 from bgjobs.processes.identity import ProcessIdentity
-from bgjobs.processes.pool import Process
+from bgjobs.processes.process import Process
 from bgjobs.runner.lost import Traces, lost, told_of
 from bgjobs.runner.outcome import Execution, Outcome
 

@@ -93,7 +93,7 @@ def test_show_as_json(told: CommandLine) -> None:
 
 def test_show_for_people(told: CommandLine) -> None:
     text = told("bgjobs", "show", "2").stdout
-    for words in ("status  failed", "method_name  fail", "attempt  pid", "FAILURE: ValueError: no such user"):
+    for words in ("status  failed", "method_name  fail", "attempt  host", "FAILURE: ValueError: no such user"):
         assert words in text
 
 

@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 
 from bgjobs.dashboard.job import transcript
 from bgjobs.dashboard.job.transcript import PIECE, SHOWN, TOO_LONG, Source, stretch, tail, whole
+from bgjobs.printed import PrintedFile
 from bgjobs.redaction import MASK, Redactor
 
 SECRET = "hunter22-canary"
@@ -24,7 +25,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def source(file: Path, *secrets: str) -> Source:
-    return Source(str(file), Redactor(), set(secrets))
+    return Source(PrintedFile(str(file)), Redactor(), set(secrets))
 
 
 @pytest.mark.parametrize(

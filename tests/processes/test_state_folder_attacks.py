@@ -1,11 +1,15 @@
-"""Somebody prepared the places where our files will lie (S13, S14): refused, and nothing of theirs is touched."""
+"""Somebody prepared the places where our files will lie (S13 to S15): refused, and nothing of theirs touched."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import stat
+import threading
 from pathlib import Path
 
+import psutil
 import pytest
 from real_site import MakeSite, RealSite
 
@@ -104,6 +108,37 @@ def test_a_link_in_the_place_of_the_doorbell(make_warm_site: MakeSite, victim: P
     assert site.run("Plain.nothing").status == "completed"
     assert victim.read_text() == CONTENT
     assert stat.S_ISSOCK(os.lstat(os.path.join(site.state.folder.path, "bell")).st_mode)
+
+
+def test_who_rings_without_a_pause_holds_nobody_up(make_warm_site: MakeSite) -> None:
+    """S15: whatever is sent to the doorbell, of any size and however often, it is a ring and no more."""
+    site = make_warm_site()
+    site.run("Plain.nothing")
+    supervisor = psutil.Process(site.until_supervised().pid)
+    before = supervisor.memory_info().rss
+    enough = threading.Event()
+    ringers = [threading.Thread(target=ring_without_a_pause, args=(site.state.folder.path, enough)) for _ in "ab"]
+    for ringer in ringers:
+        ringer.start()
+    try:
+        assert {site.run("Plain.nothing").status for _ in range(5)} == {"completed"}
+    finally:
+        enough.set()
+        for ringer in ringers:
+            ringer.join()
+    assert site.until_supervised().pid == supervisor.pid
+    assert supervisor.memory_info().rss - before < 5 * 1024 * 1024
+
+
+def ring_without_a_pause(folder: str, enough: threading.Event) -> None:
+    bell = os.open(folder, os.O_PATH | os.O_DIRECTORY)  # a Unix address holds no long path
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ringer:
+        ringer.setblocking(False)
+        while not enough.is_set():
+            for garbage in (b"", b"\x00", b"{" * 10_000, os.urandom(100_000)):
+                with contextlib.suppress(OSError):
+                    ringer.sendto(garbage, f"/proc/self/fd/{bell}/bell")
+    os.close(bell)
 
 
 def test_a_link_in_the_place_of_an_output_file(make_warm_site: MakeSite, victim: Path) -> None:

@@ -18,13 +18,13 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from bgjobs import database
-from bgjobs.processes import fork_server, job_process
+from bgjobs.processes import fork_server, job_entry
 from bgjobs.role import become
 from bgjobs.supervisor import main as supervisor
 
 # What has to be there before a fork: an import in the child would take long, and a thread of the test runner may
 # hold a lock of it at that moment, for ever.
-IMPORTED = (fork_server, job_process, supervisor)
+IMPORTED = (fork_server, job_entry, supervisor)
 
 
 class WarmProcess:

@@ -10,7 +10,8 @@ from flask import Flask
 import bgjobs
 from bgjobs import BackgroundJobs, CustomBackgroundJobRunner
 from bgjobs import approval as approval_module
-from bgjobs.approval import Approval, public_name
+from bgjobs.approval import Approval
+from bgjobs.class_name import public_name
 from bgjobs.exceptions import ClassNotApproved, ConfigurationError, MethodNotApproved
 
 
@@ -205,8 +206,8 @@ def test_two_threads_that_resolve_the_list_at_the_same_time_both_see_all_of_it(m
     together, errors = threading.Barrier(2, timeout=10), []
     approval = Approval()
     approval.add_later(lambda: (together.wait(), [NAME])[1])
-    real = approval_module._imported
-    monkeypatch.setattr(approval_module, "_imported", lambda path: (together.wait(), real(path))[1])
+    real = approval_module.imported
+    monkeypatch.setattr(approval_module, "imported", lambda path: (together.wait(), real(path))[1])
 
     def look():
         try:
@@ -255,7 +256,7 @@ class Job: pass
 if __name__ == "__main__":
     sys.modules["bgjobs"] = types.ModuleType("bgjobs")
     sys.modules["bgjobs"].__path__ = {list(bgjobs.__path__)!r}
-    from bgjobs.approval import public_name
+    from bgjobs.class_name import public_name
     print(public_name(Job))
 """
 

@@ -12,7 +12,8 @@ from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from bgjobs import database as database_module
 from bgjobs import run_background_job
-from bgjobs.database import Database, answering, same_database
+from bgjobs.database import Database, same_database
+from bgjobs.database_errors import answering
 from bgjobs.exceptions import BackendUnavailable, ConfigurationError, JobRunnerException
 
 

@@ -12,7 +12,7 @@ from bgjobs.app_state import AppState
 from bgjobs.approval import JobCall
 from bgjobs.by_hand import note
 from bgjobs.dashboard.actions import hurry
-from bgjobs.database import outlasting_deadlocks
+from bgjobs.deadlocks import outlasting_deadlocks
 from bgjobs.exceptions import InvalidTransition
 from bgjobs.limits import limits_of_row
 from bgjobs.lookups import job_row, jobs

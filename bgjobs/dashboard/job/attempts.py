@@ -14,12 +14,13 @@ from bgjobs.dashboard.formats import Badge, Moment
 from bgjobs.dashboard.job.frames import Frames, frames_of
 from bgjobs.dashboard.job.transcript import Source, Transcript, tail, where_the_end_begins
 from bgjobs.models import RUNNING
+from bgjobs.printed import Printed
 from bgjobs.redaction import Redactor, escape_lines, shorten
 from bgjobs.runner.lost import describe_exit
-from bgjobs.state_folder import StateFolder
 
 _TRACEBACK_LENGTH = 64 * 1024
 ERROR_LENGTH = 4 * 1024
+_HOST_LENGTH = 80
 
 _PUT_BACK = (
     "It was given to a process that ended, or had to, before the job was done. The job was put back in the line, "
@@ -45,7 +46,7 @@ class Attempt:
 def attempt_of(
     row: Row[Any],
     job: Row[Any],
-    folder: StateFolder,
+    printed: Printed,
     redactor: Redactor,
     secrets: set[str],
     now: datetime,
@@ -57,12 +58,13 @@ def attempt_of(
         text for text in (formats.line(row.exception_type), formats.line(row.exception_message)) if text
     )
     usage = [
+        f"on {shorten(formats.line(row.host), _HOST_LENGTH)}" if row.host else "",
         f"pid {row.pid}" if isinstance(row.pid, int) else "",
         f"{formats.size(row.peak_rss)} peak" if formats.number(row.peak_rss) else "",
         f"{formats.duration(row.cpu_seconds)} CPU" if formats.number(row.cpu_seconds) else "",
     ]
     goes_on = row.ended_at is None and job.status == RUNNING
-    source = Source(folder.output_file(job.id, number), redactor, secrets)
+    source = Source(printed, redactor, secrets)
     output = tail(source, goes_on=goes_on) if with_output else _place_of(source)
     return Attempt(
         number=number,

@@ -20,7 +20,9 @@ from bgjobs.dashboard.job.runs import Runs, runs_of
 from bgjobs.dashboard.job.usage import Usage, usage_of
 from bgjobs.dashboard.job.waterfall import Waterfall, waterfall_of
 from bgjobs.dashboard.progress.words import Progress, progress_of
+from bgjobs.lookups import whole_number
 from bgjobs.models import CANCELLED, FAILED, RUNNING, UNFINISHED
+from bgjobs.printed import printed_by
 from bgjobs.redaction import Redactor, shorten
 
 _VALUE_LENGTH = 64 * 1024
@@ -66,9 +68,11 @@ def job_page(
     job, redactor = story.job, state.redactor
     secrets = redactor.secrets(job.parameters)
     running = job.status == RUNNING
+    numbers = [whole_number(row.number) for row in story.attempts]
+    printed = printed_by(state.store.database, state.folder, job.id, numbers)
     attempts = [
-        attempt_of(row, job, state.folder, redactor, secrets, now, with_output=with_output)
-        for row in story.attempts
+        attempt_of(row, job, printed[number], redactor, secrets, now, with_output=with_output)
+        for row, number in zip(story.attempts, numbers, strict=True)
     ]
     error = shorten(redactor.text(formats.line(job.error_message), secrets), ERROR_LENGTH)
     return JobPage(

@@ -5,12 +5,12 @@ It is cut where lines end, because of a secret that is cut in two neither half i
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, replace
 
-from bgjobs.output import unfinished_character
+from bgjobs.output import LEFT_OUT, unfinished_character
+from bgjobs.printed import Printed
 from bgjobs.redaction import Redactor, escape_lines
 
 SHOWN = 32 * 1024
@@ -28,7 +28,7 @@ _URL_AT_END = re.compile(rb"://\S{0,600}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A stretch of output. The numbers are places in the file, in bytes.
+    """A stretch of output. The numbers are places in all that was printed, in bytes.
 
     ``following`` is where the next stretch begins: at the last line, if that is not finished yet. ``end`` is how
     far this one goes, and ``more`` says that there was more to read at once.
@@ -45,17 +45,14 @@ class Transcript:
 class Source:
     """The output of an attempt, and what must not be shown of it."""
 
-    path: str
+    printed: Printed
     redactor: Redactor
     secrets: Set[str]
 
     @property
     def size(self) -> int:
         """Its bytes, 0 where there is none."""
-        try:
-            return os.path.getsize(self.path)
-        except OSError:
-            return 0
+        return self.printed.size
 
 
 def tail(source: Source, *, goes_on: bool = False) -> Transcript | None:
@@ -73,7 +70,9 @@ def where_the_end_begins(source: Source) -> int:
 
 def whole(source: Source) -> Iterator[str]:
     """All of the output, piece by piece."""
-    place, size = 0, source.size
+    place, size = source.printed.begins, source.size
+    if place:
+        yield LEFT_OUT.decode()
     while place < size:
         found = stretch(source, place, most=_AT_ONCE)
         yield found.text
@@ -85,7 +84,8 @@ def whole(source: Source) -> Iterator[str]:
 def stretch(source: Source, place: int, *, most: int = PIECE, goes_on: bool = False) -> Transcript:
     """The output from ``place`` on, up to ``most`` bytes. ``goes_on`` says that somebody still writes to it: then
     what may become a secret is held back."""
-    before, data, size = _read(source.path, place, most)
+    place = max(place, source.printed.begins)
+    before, data, size = _read(source.printed, place, most)
     start = place
     if before not in (b"", b"\n", b"\r"):  # within a line, of which we do not know how it began
         first = _END_OF_LINE.search(data)
@@ -114,17 +114,13 @@ def _cut(source: Source, data: bytes, place: int, start: int) -> Transcript:
     return Transcript(f"{TOO_LONG}\n", place, place + len(data), place + len(data), more=True)
 
 
-def _read(path: str, place: int, most: int) -> tuple[bytes, bytes, int]:
-    """The byte before ``place``, what follows it, and the size of the file."""
-    try:
-        with open(path, "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            begin = max(0, place - 1)
-            file.seek(begin)
-            data = file.read(most + place - begin)
-            return data[: place - begin], data[place - begin :], size
-    except OSError:
-        return b"", b"", 0
+def _read(printed: Printed, place: int, most: int) -> tuple[bytes, bytes, int]:
+    """The byte before ``place``, what follows it, and the size of all. Of what was not kept nothing is known."""
+    begin = max(0, place - 1)
+    if begin < printed.begins:
+        return b"?", *printed.read(place, most)
+    data, size = printed.read(begin, most + place - begin)
+    return data[: place - begin], data[place - begin :], size
 
 
 def _held_back(data: bytes, secrets: Iterable[str]) -> int:

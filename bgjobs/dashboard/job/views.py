@@ -23,6 +23,7 @@ from bgjobs.dashboard.problems import POST_ONLY, answer
 from bgjobs.dashboard.said import about, go_to
 from bgjobs.lookups import job_row
 from bgjobs.models import PENDING, RUNNING
+from bgjobs.printed import printed_by
 
 _WORDS_KEEP_FOR = 15  # seconds; what follows the clock in "in 3 minutes" is that old at the most
 
@@ -80,9 +81,8 @@ def show_output(job_id: str, number: str) -> ResponseReturnValue:
     with state.store.database.reading() as connection:
         job = job_row(connection, number_of_job(job_id))
         goes_on = job.status == RUNNING and queries.is_running(connection, job.id, attempt)
-    source = Source(
-        state.folder.output_file(job.id, attempt), state.redactor, state.redactor.secrets(job.parameters)
-    )
+    printed = printed_by(state.store.database, state.folder, job.id, [attempt])[attempt]
+    source = Source(printed, state.redactor, state.redactor.secrets(job.parameters))
     offset = place_in(request.args.get("offset"))
     if offset is not None:
         return news(source, offset, place_in(request.args.get("seen")) or 0, goes_on)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bgjobs.dashboard import formats
 from bgjobs.dashboard.axes import time_ticks
+from bgjobs.dashboard.causes import NO_EXCEPTION
 from bgjobs.dashboard.charts import Chart, Series, bars, lines
 from bgjobs.dashboard.formats import MONTHS, Moment
 from bgjobs.dashboard.glance import Glance
-from bgjobs.dashboard.overview.failures import grouped
+from bgjobs.dashboard.jobs.query import SEPARATOR
+from bgjobs.dashboard.overview.failures import Failures, grouped
 from bgjobs.dashboard.overview.numbers import Numbers, slowest, together
 from bgjobs.dashboard.overview.queries import FAILED_READ, Found
 from bgjobs.dashboard.overview.range import Range
@@ -30,9 +32,9 @@ class Trouble:
     """Jobs that failed alike."""
 
     name: str
-    class_name: str
     exception: str
-    number: str
+    number: int
+    address: Mapping[str, str]  # the query string of the list of these jobs
     first: Moment | None
     last: Moment | None
     newest_id: int
@@ -103,9 +105,9 @@ def overview(seen: Glance, looked_at: Range, found: Found, running: Sequence[Any
         troubles=tuple(
             Trouble(
                 name=formats.short_name(group.class_name, group.method_name),
-                class_name=formats.line(group.class_name),
                 exception=group.exception or "No exception",
-                number=f"{group.number:,}",
+                number=group.number,
+                address=_address_of(group),
                 first=formats.moment(group.first, seen.now),
                 last=formats.moment(group.last, seen.now),
                 newest_id=group.newest_id,
@@ -127,6 +129,11 @@ def overview(seen: Glance, looked_at: Range, found: Found, running: Sequence[Any
             for one in slowest(total.classes, _CLASSES_SHOWN)
         ),
     )
+
+
+def _address_of(group: Failures) -> dict[str, str]:
+    job_class = f"{formats.line(group.class_name)}{SEPARATOR}{formats.line(group.method_name)}"
+    return {"state": FAILED, "class": job_class, "error": group.exception or NO_EXCEPTION}
 
 
 def _endings(points: Sequence[Numbers]) -> list[Series]:

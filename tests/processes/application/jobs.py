@@ -30,6 +30,12 @@ class Plain:
         with witness():
             pass
 
+    def multiply(self, generations: int) -> None:
+        """Two of itself, as long as generations are left."""
+        with witness():
+            for _ in range(2 if generations else 0):
+                run_background_job(Plain, "multiply", {"generations": generations - 1}, max_retries=0)
+
     def hold(self, gate: str) -> str:
         """Wait for the test."""
         with witness():
@@ -54,6 +60,14 @@ class Plain:
     def last(self, seconds: float) -> None:
         with witness():
             time.sleep(seconds)
+
+    def speak(self, gates: list[str]) -> None:
+        """Say what it waits for, in bytes that are no text."""
+        with witness():
+            for gate in gates:
+                os.write(1, f"waiting for {gate} ☕ ".encode() + b"\x00\xff\n")
+                wait_for_gate(gate)
+            print("all of it is here when the job has ended")
 
     def print_until(self, gate: str) -> None:
         with witness():
