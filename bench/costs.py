@@ -1,6 +1,7 @@
 """What one job costs whom, and what it costs to have many at once: ``python -m bench.costs`` prints it as JSON.
 
-CPU time and memory, not seconds: what else the machine does changes them least. ``docs/scale.md`` counts with them.
+CPU time and memory, not seconds: what else the machine does changes them least. ``docs/scale.md`` counts with
+them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,17 +38,27 @@ def costs(plan: Plan) -> Figures:
         "cpu": {
             system: found for system in SYSTEMS if system.startswith("bgjobs") and (found := _cpu(system, plan))
         },
-        "at_once": [in_folder(_sleeping(count, plan.seconds)) for count in plan.at_once],
+        "at_once": [_apart(_sleeping(count, plan.seconds)) for count in plan.at_once],
     }
 
 
 def _cpu(system: str, plan: Plan) -> Figures | None:
     """Milliseconds of CPU time for a job that does nothing."""
     try:
-        rounds = [in_folder(lambda folder: _cpu_in(folder, system, plan.jobs)) for _ in range(plan.rounds)]
+        rounds = [_apart(lambda folder: _cpu_in(folder, system, plan.jobs)) for _ in range(plan.rounds)]
     except NotMeasured:
         return None
     return {who: statistics.median(found[who] for found in rounds) for who in rounds[0]}
+
+
+def _apart(run: Callable[[Path], Figures]) -> Figures:
+    """In a folder of its own, and with nothing in the environment that the next one would find there."""
+    before = dict(os.environ)
+    try:
+        return in_folder(run)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _cpu_in(folder: Path, system: str, jobs: int) -> Figures:
@@ -69,7 +80,8 @@ def _cpu_in(folder: Path, system: str, jobs: int) -> Figures:
 
 
 def _spent(folder: str, driver: ProcessPerJob) -> dict[str, float]:
-    """CPU seconds until now: of the supervisor, and of everybody else there, with their children that ended."""
+    """CPU seconds until now: of the supervisor, of everybody else there with their children that ended, and of the
+    processes that a PostgreSQL server has for this database."""
     from bgjobs.supervisor.status import supervisor_status
 
     status = supervisor_status(driver.state.folder)
@@ -82,7 +94,16 @@ def _spent(folder: str, driver: ProcessPerJob) -> dict[str, float]:
                 found["supervisor"] += times.user + times.system
             else:
                 found["processes"] += sum(times[:4])
+    if driver.state.store.database.url.get_backend_name() == "postgresql":
+        found["server"] = sum(_of_backend(driver.state.store.database.url.database))
     return found
+
+
+def _of_backend(database: str) -> Iterator[float]:
+    """They are named after the database. One that ended meanwhile is missing; ours stay connected."""
+    for process in psutil.process_iter(["name", "cmdline", "cpu_times"]):
+        if process.info["name"] == "postgres" and database in " ".join(process.info["cmdline"]).split():
+            yield process.info["cpu_times"].user + process.info["cpu_times"].system
 
 
 def _sleeping(count: int, seconds: float) -> Callable[[Path], Figures]:
@@ -108,9 +129,11 @@ def _sleeping(count: int, seconds: float) -> Callable[[Path], Figures]:
                 "mib": pss(it.folder),
                 "supervisor": (after["supervisor"] - before["supervisor"]) / took,
             }
+            begin = time.monotonic()
         finally:
-            driver.teardown()
-        return {**figures, "left": left_behind(it.folder, 10)}
+            with contextlib.suppress(TimeoutError):  # so many are not gone within the patience of a command
+                driver.teardown()
+        return {**figures, "left": left_behind(it.folder, 60), "stopped": time.monotonic() - begin}
 
     return run
 

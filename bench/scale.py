@@ -2,8 +2,9 @@
 
 ``python -m bench.scale`` puts the tables and the plot into the manual once more, from ``bench/results.json``.
 
-A job costs each host the CPU time ``cores / jobs a second`` of the burst of jobs that do nothing. A job that does
-something itself costs that much more; how well this foretells is in the first table.
+A job costs a host so much CPU time, and what it computes itself comes on top. Where the burst of jobs that do
+nothing was slower than that explains, the one supervisor was in the way: its CPU time, and its waits for disk or
+server.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ class Way:
     """One way to run jobs, and what it costs. Seconds for each job."""
 
     name: str
-    cost: float  # of CPU time, all processes together
-    supervisor: float | None = None  # of that, in the one thread of the supervisor
-    server: float | None = None  # beside that, in the server of the database
+    cost: float  # of CPU time, all processes on the host together
+    supervisor: float = 0.0  # from which nobody can help the one supervisor
+    met: bool = False  # whether that is a limit that was met, or only its CPU time
+    server: float | None = None  # of CPU time, in the server of the database
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,18 @@ def ways(results: Results) -> list[Way]:
     rounds, cores = Rounds(results), results["machine"]["cpus"]
     found = []
     for system in rounds.systems:
-        rate = rounds.of(system, "burst", "per_second")
-        if system.startswith("bgjobs") and rate:
-            spent = at(results, ("costs", "cpu", system)) or {}
-            parts = {who: spent[who] / 1000 for who in ("supervisor", "server") if spent.get(who)}
-            found.append(Way(rounds.text(system, "name") or system, cores / rate, **parts))
+        rate, spent = rounds.of(system, "burst", "per_second"), at(results, ("costs", "cpu", system))
+        if rate and spent:
+            cost = sum(spent[who] for who in ("caller", "supervisor", "processes")) / 1000
+            met = rate < _EXPLAINED * cores / cost
+            limit = 1 / rate if met else spent["supervisor"] / 1000
+            server = spent["server"] / 1000 if spent.get("server") else None
+            found.append(Way(rounds.text(system, "name") or system, cost, limit, met, server))
     return found
+
+
+_EXPLAINED = 0.75
+"""The share of what the CPU would allow from which on a burst is taken to be limited by it."""
 
 
 # -- the page ----------------------------------------------------------------------------------------------
@@ -87,10 +95,8 @@ def _costs(results: Results) -> str:
             way.name,
             _ms(way.cost),
             f"{number(carries(way, host, Job(computes=WORK))[0])}/s, measured {number(measured[way.name])}/s",
-            _ms(way.supervisor),
-            _ceiling(way.supervisor),
-            _ms(way.server),
-            _ceiling(way.server),
+            f"{'' if way.met else 'at most '}{number(1 / way.supervisor)}/s",
+            "–" if way.server is None else f"{number(1 / way.server)}/s",
         ]
         for way in ways(results)
     ]
@@ -98,10 +104,8 @@ def _costs(results: Results) -> str:
         "",
         "CPU time a job",
         "so with 5 ms of its own",
-        "in the supervisor",
-        "which ends at",
-        "in the server",
-        "a core of it ends at",
+        "one supervisor ends at",
+        "a core of the server ends at",
     ]
     return table("### What a job costs", heads, rows)
 
@@ -143,16 +147,13 @@ def _at_once(results: Results) -> str:
         if len(series) > 1
         else None
     )
-    title = f"### Many jobs at once\n\nJobs that only wait. Each takes {number(each)} MiB, and what it loads by itself."
+    title = "### Many jobs at once"
+    title += f"\n\nJobs that only wait. Each takes {number(each)} MiB, and what it loads by itself."
     return table(title, ["running", "memory of all processes", "of one core, to watch them"], rows)
 
 
-def _ms(seconds: float | None) -> str:
-    return "–" if seconds is None else f"{number(seconds * 1000)} ms"
-
-
-def _ceiling(seconds: float | None) -> str:
-    return "–" if seconds is None else f"{number(1 / seconds)}/s"
+def _ms(seconds: float) -> str:
+    return f"{number(seconds * 1000)} ms"
 
 
 def _short(way: Way) -> str:
@@ -161,53 +162,44 @@ def _short(way: Way) -> str:
 
 # -- the plot ----------------------------------------------------------------------------------------------
 
-_WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT, _BOTTOM = 760, 380, 64, 62, 190, 46
-_SECONDS, _RATES = (0.001, 100.0), (0.1, 10_000.0)
+_WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT, _BOTTOM = 760, 380, 64, 56, 24, 30
+_SECONDS, _RATES = (0.001, 100.0), (0.01, 10_000.0)
 
 
 def plot(results: Results) -> str:
     """Jobs a second over how long a job waits, both in powers of ten."""
     found = ways(results)[:2]
     lines = [
-        (f"{_short(way)}, {host.cores} cores,", f"{host.processes} processes", way, host, style)
-        for way, host, style in (
-            (found[0], Host(2, 4), "third"),
-            (found[0], Host(8, 200), "second"),
-            (found[-1], Host(8, 200), "first"),
-        )
+        ("first", found[-1], Host(8, 200)),
+        ("second", found[0], Host(8, 200)),
+        ("third", found[0], Host(2, 4)),
     ]
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        'aria-label="Jobs a second that one host carries, over the time that a job waits: flat as long as the CPU or '
-        'the supervisor is the limit, then falling as the processes are all taken">',
+        'aria-label="Jobs a second that one host carries, over the time that a job waits: flat as long as the CPU '
+        'or the supervisor is the limit, then falling as the processes are all taken">',
         f"<style>{STYLE}{_LINES}</style>",
         '<text class="title" x="0" y="20">Jobs a second that one host carries</text>',
-        '<text class="soft" x="0" y="40">by how long a job waits for others; on paper, from the measured costs</text>',
+        '<text class="soft" x="0" y="40">by how long a job waits for others; on paper, '
+        "from the measured costs</text>",
     ]
+    bottom = _HEIGHT - _BOTTOM
     for power in range(-3, 3):
-        x = _x(10.0**power)
-        parts.append(f'<line class="grid" x1="{x:.1f}" y1="{_TOP}" x2="{x:.1f}" y2="{_HEIGHT - _BOTTOM}"/>')
-        parts.append(
-            f'<text class="soft" x="{x:.1f}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{_time(power)}</text>'
-        )
-    for power in range(-1, 5):
+        x = f"{_x(10.0**power):.1f}"
+        parts.append(f'<line class="grid" x1="{x}" y1="{_TOP}" x2="{x}" y2="{bottom}"/>')
+        parts.append(f'<text class="soft" x="{x}" y="{bottom + 18}" text-anchor="middle">{_time(power)}</text>')
+    for power in range(-2, 5):
         y = _y(10.0**power)
         parts.append(f'<line class="grid" x1="{_LEFT}" y1="{y:.1f}" x2="{_WIDTH - _RIGHT}" y2="{y:.1f}"/>')
-        parts.append(
-            f'<text class="soft" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{10.0**power:,g}</text>'
-        )
-    for first, second, way, host, style in lines:
-        ends = [10 ** (power / 20) for power in range(-60, 41)]
-        points = " ".join(f"{_x(waits):.1f},{_y(carries(way, host, Job(waits))[0]):.1f}" for waits in ends)
+        parts.append(f'<text class="soft" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_rate(power)}</text>')
+    for place, (style, way, host) in enumerate(lines, 1):
+        times = [10 ** (power / 20) for power in range(-60, 41)]
+        points = " ".join(f"{_x(waits):.1f},{_y(carries(way, host, Job(waits))[0]):.1f}" for waits in times)
+        label = f"{_short(way)}, {host.cores} cores, BGJOBS_PROCESSES = {host.processes}"
+        y = bottom - 16 - 20 * (len(lines) - place)
         parts.append(f'<polyline class="{style}" points="{points}"/>')
-        y = _y(carries(way, host, Job(ends[-1]))[0])
-        shift = -22 if style == "first" else 8
-        parts.append(
-            f'<text class="text of-{style}" x="{_WIDTH - _RIGHT + 10}" y="{y + shift:.1f}">{first}</text>'
-        )
-        parts.append(
-            f'<text class="text of-{style}" x="{_WIDTH - _RIGHT + 10}" y="{y + shift + 15:.1f}">{second}</text>'
-        )
+        parts.append(f'<polyline class="{style}" points="{_LEFT + 14},{y - 4} {_LEFT + 38},{y - 4}"/>')
+        parts.append(f'<text class="text of-{style}" x="{_LEFT + 46}" y="{y}">{label}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
@@ -237,6 +229,10 @@ def _share(value: float, ends: Sequence[float]) -> float:
 
 def _time(power: int) -> str:
     return f"{10 ** (power + 3):g} ms" if power < 0 else f"{10**power:g} s"
+
+
+def _rate(power: int) -> str:
+    return f"{10**power:,}" if power >= 0 else f"{10.0**power:g}"
 
 
 def write(results: Results) -> None:

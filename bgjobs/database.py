@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL, make_url
 from bgjobs.database_errors import answering
 from bgjobs.exceptions import BackendUnavailable, ConfigurationError
 from bgjobs.locations import migrations_folder
-from bgjobs.servers import LIMITED, connect_arguments, limit_waiting, prepare_nothing_behind_a_proxy
+from bgjobs.servers import LIMITED, connect_arguments, limit_waiting
 from bgjobs.sqlite import READING, WRITING, is_locked, is_memory, sqlite_engine
 
 SCHEMA_REVISION = "0001"
@@ -193,7 +193,6 @@ class Database:
             pool |= {"pool_pre_ping": True, "connect_args": connect_arguments(self.url)}
             server = create_engine(self.url, isolation_level="READ COMMITTED", **pool)
             limit_waiting(server, self.patience)
-            prepare_nothing_behind_a_proxy(server)
             return server
         return sqlite_engine(self.url, self.patience, **pool)
 

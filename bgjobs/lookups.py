@@ -268,6 +268,8 @@ _IS_DUE = jobs.c.scheduled_at <= bindparam("now", type_=jobs.c.scheduled_at.type
 CLAIMABLE = {"pending": IS_PENDING, "due": _IS_DUE, "open_queue": _OF_OPEN_QUEUE}
 """What has to be true of a job that is claimed, each condition by its name. The claim is made of these, and so is
 the answer why a job does not run (why.py)."""
+# Where all that is pending has a text there, that is the lowest.
+_IS_NUMBER = jobs.c.priority <= literal_column(str(2**63 - 1))
 _LOWEST = select(func.min(jobs.c.priority).label("found")).where(IS_PENDING)
 
 
@@ -286,7 +288,8 @@ _NEXT_DUE = Prepared(
     select(func.min(jobs.c.scheduled_at).label("found")).where(IS_PENDING, _OF_PRIORITY, _OF_OPEN_QUEUE)
 )
 _DUE = Prepared(_to_claim(_EXECUTION.where(_OF_PRIORITY)))
-_DUE_FIRST = Prepared(_to_claim(_EXECUTION.where(jobs.c.priority == _LOWEST.scalar_subquery())))
+_LOWEST_NUMBER = _LOWEST.where(_IS_NUMBER).scalar_subquery()
+_DUE_FIRST = Prepared(_to_claim(_EXECUTION.where(jobs.c.priority == _LOWEST_NUMBER)))
 _IDS_DUE = Prepared(_first_of(select(jobs.c.id).where(_OF_PRIORITY)))
 _CURRENT = Prepared(
     select(jobs.c.cancel_requested_at, jobs.c.scheduled_at, jobs.c.started_at)

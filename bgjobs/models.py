@@ -291,7 +291,8 @@ class JobMetric(Base):
     """
 
     __tablename__ = "bgjobs_metrics"
-    __table_args__ = {"sqlite_with_rowid": False}  # nothing but its key: half the space, and one tree to write
+    # Nothing but its key: half the space, and one tree to write.
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
     span: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # minutes: 1, 15 or 60
     minute: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # since 1970, UTC

@@ -49,15 +49,10 @@ def limit_waiting(engine: Engine, patience: float) -> None:
         # For one transaction each time: behind a proxy the session is also that of others.
         limits = f"SET LOCAL lock_timeout = '{wait}s'; SET LOCAL idle_in_transaction_session_timeout = '{idle}s'"
         event.listen(engine, "begin", lambda connection: _begin(connection, limits))
+        if engine.driver == "psycopg":
+            event.listen(engine, "connect", _prepare_nothing_behind_a_proxy)
     else:
         event.listen(engine, "connect", lambda driver, record: _limit_session(driver, wait, idle))
-
-
-def prepare_nothing_behind_a_proxy(engine: Engine) -> None:
-    """Let psycopg prepare no statements where a proxy pools transactions: it gives each to another server process,
-    which does not know what was prepared in the last one."""
-    if engine.driver == "psycopg":
-        event.listen(engine, "connect", _look_for_a_proxy)
 
 
 def _begin(connection: Connection, limits: str) -> None:
@@ -73,8 +68,10 @@ def _limit_session(driver: Any, wait: int, idle: int) -> None:
             cursor.execute(f"SET SESSION idle_write_transaction_timeout = {idle}")
 
 
-def _look_for_a_proxy(driver: Any, record: Any) -> None:
-    (pid,) = driver.execute("SELECT pg_backend_pid()").fetchone()
-    driver.rollback()
-    if pid != driver.info.backend_pid:  # the proxy greeted us with a number of its own
-        driver.prepare_threshold = None
+def _prepare_nothing_behind_a_proxy(connection: Any, record: Any) -> None:
+    """A proxy that pools transactions gives each to another server process, which does not know what was prepared
+    in the last one. Such a proxy answers with a process number of its own."""
+    (pid,) = connection.execute("SELECT pg_backend_pid()").fetchone()
+    connection.rollback()
+    if pid != connection.info.backend_pid:
+        connection.prepare_threshold = None

@@ -1,8 +1,8 @@
 """Keeps the numbers of the past few: after some hours minutes become quarters of an hour, after a day those become
-hours, and hours go after three months. What a chart is drawn from is then a few thousand rows, however far back.
+hours, and hours go after three months. So what a chart is drawn from is a few thousand rows, however far back.
 
-A piece of it is one transaction, which adds to the longer span what it takes away from the shorter ones. So whenever
-a supervisor is killed, nothing was counted twice and nothing is missing.
+A piece of it is one transaction, which adds to the longer span what it takes away from the shorter ones. So
+whenever a supervisor is killed, nothing was counted twice and nothing is missing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Step:
     hours: int
 
 
-# A chart of 6 hours is drawn from minutes and one of a day from quarters. Its first point can lie a while before it.
+# A chart of 6 hours is drawn from minutes, one of a day from quarters; its first point can lie a while before it.
 STEPS = (Step(MINUTE, QUARTER, hours=7), Step(QUARTER, HOUR, hours=25))
 DAYS_OF_HOURS = 90
 INTERVAL = 60.0

@@ -89,6 +89,12 @@ class Host:
             frozen += new
         return frozen
 
+    def go_on(self) -> None:
+        """What stands still does so no more."""
+        for process in self.processes():
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """The whole host is gone from one moment to the next."""
         frozen = self.freeze()
@@ -101,9 +107,7 @@ class Host:
         """As at the end of a test: at once, but in an orderly way."""
         if self.process is not None:
             # Else a supervisor that stood still would not hear of it.
-            for process in self.processes():
-                with suppress(psutil.NoSuchProcess):
-                    process.send_signal(signal.SIGCONT)
+            self.go_on()
             with suppress(ProcessLookupError):
                 self.process.send_signal(signal.SIGQUIT)
             self._reap()

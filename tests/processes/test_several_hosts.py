@@ -4,49 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import pytest
 from census import exists
-from clean_end import real_site
+from cluster import SETTINGS, Cluster, cluster_on
 from databases import SERVERS
 from hosts import Host, at_work
 from real_site import MakeSite, RealSite
 from sqlalchemy.engine import URL
 from waiting import until
 
-from bgjobs import JobHandle
+from bgjobs import leases
 
-LEASE = 3.0
-SLOTS = 4
+SLOTS = SETTINGS["processes"]
 SILENT = "has not been heard of for 3 s"
-
-
-@dataclass
-class Cluster:
-    """A site that only dispatches, and two hosts that run its jobs."""
-
-    site: RealSite
-    one: Host
-    two: Host
-
-    def start_on(self, host: Host, *gates: str) -> list[JobHandle]:
-        """Jobs that run on this host until their gates are opened."""
-        other = self.two if host is self.one else self.one
-        if was_there := other.process is not None:
-            other.stop()
-        jobs = [self.site.dispatch("Plain.hold", {"gate": gate}) for gate in gates]
-        for job in jobs:
-            self.site.until_noted(job)
-        if was_there:
-            other.start()
-        assert {self.site.row(job.id).host for job in jobs} == {host.name}
-        return jobs
-
-
-SETTINGS = {"autostart": False, "lease": LEASE, "idle_timeout": 60, "processes": SLOTS}
 
 
 @pytest.fixture(scope="module", params=SERVERS)
@@ -56,12 +29,11 @@ def cluster(
     empty_database: Path,
     servers: Callable[[str, str], URL],
 ) -> Iterator[Cluster]:
-    url = servers(request.param, "hosts").render_as_string(hide_password=False)
-    with real_site(tmp_path_factory.mktemp("site"), empty_database, {"database_uri": url, **SETTINGS}) as site:
-        one, two = Host(site, "one"), Host(site, "two")
-        with at_work(one, two):
-            yield Cluster(site, one, two)
-            site.check()
+    url = servers(request.param, "hosts")
+    with cluster_on(
+        url, tmp_path_factory.mktemp("site"), empty_database, looks=url.get_backend_name() != "postgresql"
+    ) as made:
+        yield made
 
 
 def test_each_host_takes_part_and_hears_of_a_cancellation(cluster: Cluster) -> None:
@@ -79,6 +51,57 @@ def test_each_host_takes_part_and_hears_of_a_cancellation(cluster: Cluster) -> N
     rows = site.wait(*jobs)
     assert {row.attempt for row in rows} == {1}
     assert sorted(row.status for row in rows) == ["cancelled"] * 2 + ["completed"] * (2 * SLOTS - 2)
+
+
+def test_an_outage_of_the_database_makes_nobody_look_gone(cluster: Cluster) -> None:
+    """F12. It lasts longer than a lease, and one host comes back before the other."""
+    site = cluster.site
+    jobs = [site.dispatch("Plain.hold", {"gate": f"outage-{number % 2}"}) for number in range(2 * SLOTS)]
+    for job in jobs:
+        site.until_noted(job)
+    before = {job.id: site.row(job.id).host for job in jobs}
+    assert set(before.values()) == {"one", "two"}
+    supervisors = cluster.one.pid, cluster.two.pid
+    for way in (cluster.way_of_one, cluster.way_of_two):
+        way.set("refusing")
+    with site.state.store.database.reading() as connection:
+        names = leases.unexpired(connection)
+    assert len(names) >= 2
+    site.open_gate("outage-0")
+    site.until(lambda: not still_heard_of(site, names), what="every lease has ended")
+    cluster.way_of_one.set("up")
+    # It writes what it could not write, and looks at what runs elsewhere, in one turn.
+    site.wait(
+        *(job for job in jobs if before[job.id] == "one" and site.row(job.id).parameters["gate"] == "outage-0")
+    )
+    cluster.way_of_two.set("up")
+    site.open_gate("outage-1")
+    rows = site.wait(*jobs)
+    assert {(row.status, row.attempt) for row in rows} == {("completed", 1)}
+    assert {row.id: row.host for row in rows} == before
+    assert supervisors == (cluster.one.pid, cluster.two.pid)
+
+
+def still_heard_of(site: RealSite, names: Collection[str]) -> set[str]:
+    with site.state.store.database.reading() as connection:
+        return set(leases.unexpired(connection)) & set(names)
+
+
+def test_a_host_that_is_cut_off_from_the_database_is_fenced_out(cluster: Cluster) -> None:
+    """Nothing passes, and nobody is told; its jobs go on meanwhile."""
+    site = cluster.site
+    (job,) = cluster.start_on(cluster.one, "cut")
+    site.ran_on_two_hosts.add(job.id)
+    pid = site.row(job.id).pid
+    cluster.way_of_one.set("cut")
+    site.until_noted(job, count=2)
+    assert exists(pid)
+    cluster.way_of_one.set("up")
+    until(lambda: not exists(pid), what="the process on the host that was cut off is gone")
+    site.open_gate("cut")
+    (row,) = site.wait(job)
+    assert (row.status, row.host, row.attempt) == ("completed", "two", 2)
+    assert [event.pid for event in site.events(job.id, "end")] == [row.pid]
 
 
 def test_the_jobs_of_a_host_that_is_gone_are_run_once_more(cluster: Cluster) -> None:

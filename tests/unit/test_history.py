@@ -1,4 +1,4 @@
-"""Minutes become quarters, quarters become hours, and hours go: each number is there once, whenever somebody is killed."""
+"""Minutes become quarters, quarters hours, and hours go: each number is there once, whoever is killed when."""
 
 import os
 import shutil

@@ -2,6 +2,7 @@
 import { announce } from "./announcer.js";
 import { $, all, on, recall, remember, SECOND } from "./page.js";
 import { showTimesIn } from "./times.js";
+import { translateTimes } from "./zones.js";
 
 export const chosen = (name) => $(`[data-keep=${name}]`)?.value;
 export const interval = () => (chosen("interval") ?? 2) * SECOND; // between two looks; 0: paused
@@ -12,6 +13,7 @@ export function bringChoices() {
     if (!choice.selectedOptions[0]) choice.selectedIndex = 0; // kept by another version
   }
   showTimesIn(chosen("zone"));
+  translateTimes();
 }
 
 on("change", ({ target }) => {

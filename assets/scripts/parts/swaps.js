@@ -3,6 +3,7 @@ import { announce } from "./announcer.js";
 import { closeMenu } from "./menus.js";
 import { $, all, isPoll, isSidePoll, live, on } from "./page.js";
 import { refreshTimes } from "./times.js";
+import { translateTimes } from "./zones.js";
 
 const rows = () => all("[data-rows] tbody tr");
 
@@ -25,6 +26,7 @@ on("htmx:before:swap", ({ detail: { ctx } }) => {
 on("htmx:after:swap", ({ detail: { ctx } }) => {
   if (ctx.response?.status === 304) return;
   refreshTimes();
+  translateTimes();
   if (isSidePoll(ctx.sourceElement) || !before) return;
   const acted = !isPoll(ctx.sourceElement); // a button that is disabled meanwhile loses the focus by itself
   if (document.activeElement === document.body && (before.focused || acted)) focusNear(before.index);

@@ -3,14 +3,18 @@ import { all, on, SECOND } from "./page.js";
 
 const UNITS = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
 
+const clockOf = (timeZone) => new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "long", timeZone });
+export const utc = clockOf("UTC");
+
 let clock; // knows the zone, with its summer time and its short name
 let skew = 0; // how much the clock of the server is ahead of ours
 
-export const exact = (date) => clock.format(date);
+export const exact = (date, its = clock) => its.format(date).replace("Sept", "Sep"); // as the server writes it
+export const isUtc = () => clock.resolvedOptions().timeZone === "UTC";
 export const timeOfDay = (date) => exact(date).split(", ")[1];
 
 export function showTimesIn(zone) {
-  clock = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "long", timeZone: zone || undefined });
+  clock = clockOf(zone || undefined);
   refreshTimes();
 }
 

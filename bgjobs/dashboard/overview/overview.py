@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bgjobs.dashboard import formats
-from bgjobs.dashboard.axes import time_ticks
+from bgjobs.dashboard.axes import time_ticks, to_the_minute, with_its_day
 from bgjobs.dashboard.causes import NO_EXCEPTION
 from bgjobs.dashboard.charts import Chart, Series, bars, lines
-from bgjobs.dashboard.formats import MONTHS, Moment
+from bgjobs.dashboard.formats import Moment
 from bgjobs.dashboard.glance import Glance
 from bgjobs.dashboard.jobs.query import SEPARATOR
 from bgjobs.dashboard.overview.failures import Failures, grouped
@@ -84,7 +84,8 @@ def overview(seen: Glance, looked_at: Range, found: Found, running: Sequence[Any
     start = datetime.fromtimestamp(looked_at.first_minute(minute_of(seen.now)) * 60, UTC)
     end = start + timedelta(minutes=looked_at.minutes)
     moments = [start + timedelta(minutes=looked_at.step * place) for place in range(looked_at.points)]
-    labels = [_label(moment, looked_at) for moment in moments]
+    label = with_its_day if looked_at.step >= 60 else to_the_minute
+    labels = [label(moment) for moment in moments]
     times = time_ticks(start, end)
     durations = _durations(points)
     return Overview(
@@ -177,10 +178,4 @@ def _runner(row: Any, now: datetime) -> Runner:
         since="" if started is None else iso(started),
         elapsed=formats.DASH if started is None else formats.elapsed((now - started).total_seconds()),
         percent=None if done is None or not total or total < 0 else round(100 * min(max(done / total, 0.0), 1.0)),
-    )
-
-
-def _label(moment: datetime, looked_at: Range) -> str:
-    return (
-        f"{moment.day} {MONTHS[moment.month - 1]}, {moment:%H:%M}" if looked_at.step >= 60 else f"{moment:%H:%M}"
     )
