@@ -78,10 +78,7 @@ class AppState:
     def database_url(self) -> URL:
         """Where the jobs are: ``BGJOBS_DATABASE_URI``, or else the application's own database."""
         if self.settings.database_uri is not None:
-            url = make_url(self.settings.database_uri)
-            if url.get_backend_name() == "sqlite" and not is_memory(url) and "uri" not in url.query:
-                url = url.set(database=str(Path(self.app.instance_path, str(url.database))))
-            return url
+            return url_of(self.app, self.settings.database_uri)
         if self.db is None:
             raise ConfigurationError(
                 "bgjobs has no database. Pass the SQLAlchemy object, BackgroundJobs(app, db), "
@@ -120,6 +117,14 @@ class AppState:
         """A store of its own: the supervisor is patient, a job process keeps no connection."""
         database = Database(self.database_url, patience=patience, pooled=pooled)
         return Store(database, self.logger, self.redactor)
+
+
+def url_of(app: Flask, uri: str) -> URL:
+    """The URL that is meant by a setting: a relative SQLite file counts from the instance folder."""
+    url = make_url(uri)
+    if url.get_backend_name() == "sqlite" and not is_memory(url) and "uri" not in url.query:
+        return url.set(database=str(Path(app.instance_path, str(url.database))))
+    return url
 
 
 def app_state(app: Flask | None = None) -> AppState:

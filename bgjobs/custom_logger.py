@@ -123,6 +123,10 @@ def removed(job: NamedJob, by: str | None) -> LogEntry:
     )
 
 
+def moved(job: NamedJob, database: str) -> LogEntry:
+    return entry(INFO, job, f"Background job handed over to {database}, where it goes on")
+
+
 def released(job: NamedJob) -> LogEntry:
     return entry(INFO, job, "Put back to pending before the job was done; that uses no retry")
 

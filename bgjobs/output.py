@@ -56,10 +56,15 @@ def remove_if_empty(path: str) -> None:
 
 def read_tail(path: str, most: int) -> str:
     """The last ``most`` bytes as text."""
+    return read_end(path, most)[0].decode("utf-8", "backslashreplace")
+
+
+def read_end(path: str, most: int) -> tuple[bytes, int]:
+    """The last ``most`` bytes, and the place of the first of them; nothing where there is no file."""
     with contextlib.suppress(OSError), open(path, "rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - most))
-        return file.read(most).decode("utf-8", "backslashreplace")
-    return ""
+        place = file.seek(max(0, file.seek(0, os.SEEK_END) - most))
+        return file.read(most), place
+    return b"", 0
 
 
 def unfinished_character(data: bytes) -> int:

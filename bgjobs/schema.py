@@ -11,12 +11,14 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, text
 
-# Until the end of the transaction, and of the connection. SQLite's own write lock is taken by the BEGIN.
+# PostgreSQL's ends with the transaction. SQLite's own write lock is taken by the BEGIN.
 _LOCKS = {
     "postgresql": "SELECT pg_advisory_xact_lock(4208317519)",
     "mysql": "SELECT GET_LOCK('bgjobs_upgrade', 25)",
     "mariadb": "SELECT GET_LOCK('bgjobs_upgrade', 25)",
 }
+# Else it would be held as long as the connection stays in the pool.
+_UNLOCK = "SELECT RELEASE_LOCK('bgjobs_upgrade')"
 # Alembic keeps what it is working on in global variables.
 _one_at_a_time = threading.Lock()
 
@@ -31,7 +33,11 @@ def upgrade(engine: Engine, migrations: str) -> None:
         lock = _LOCKS.get(connection.dialect.name)
         if lock is not None:
             connection.execute(text(lock))
-        upgrade_on(connection, migrations)
+        try:
+            upgrade_on(connection, migrations)
+        finally:
+            if connection.dialect.name in ("mysql", "mariadb"):
+                connection.execute(text(_UNLOCK))
 
 
 def upgrade_on(connection: Connection, migrations: str) -> None:

@@ -29,7 +29,8 @@ class CommandLine:
         self.app: Flask = create_app(str(folder), **settings)
         self.state = app_state(self.app)
         # Nobody pulls the plug of a test, and waiting for the disk is most of what these tests would do.
-        event.listen(self.state.store.database.engine, "connect", _without_waiting_for_the_disk)
+        if self.state.store.database.is_sqlite:
+            event.listen(self.state.store.database.engine, "connect", _without_waiting_for_the_disk)
 
     def __call__(self, *arguments: str) -> Result:
         result = self.app.test_cli_runner().invoke(args=list(arguments))
