@@ -2,7 +2,7 @@
 # make test         every check: format, lint, types, layers, tests
 # make bench        bgjobs beside other job systems and the limits of this machine (QUICK=1: two minutes)
 # make faults       how long recovery takes, with real processes and signals
-# make css          the stylesheet, from assets/ (needs npm)
+# make assets       the stylesheet and the scripts, from assets/ (needs npm)
 # make screenshots  pictures of the dashboard (needs a browser)
 # make clean        away with everything that can be made again; the demo's jobs and logs stay
 
@@ -15,7 +15,7 @@ CACHES := .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 # An environment works where it was made: that of a clone that was moved or copied would run the code of the other.
 MOVED := $(shell test "$$(cat $(STAMP) 2>/dev/null)" = "$(CURDIR)" || echo moved)
 
-.PHONY: run test lint bench faults css screenshots clean moved
+.PHONY: run test lint bench faults assets screenshots clean moved
 
 run: $(STAMP)
 	@$(BIN)/python -m flask --app app bgjobs upgrade
@@ -38,13 +38,14 @@ bench: $(STAMP)
 # Each fault again and again; the table goes into docs/reliability.md. What follows are tests that the normal run has
 # with smaller numbers.
 faults: $(STAMP)
-	$(BIN)/python tests/processes/measure_faults.py $(ROUNDS)
+	PYTHONPATH=tests $(BIN)/python tests/processes/measure_faults.py $(ROUNDS)
 	BGJOBS_EXAMPLES=500 BGJOBS_RACES=1000 BGJOBS_LINES=10000 BGJOBS_DISPATCHES=10000 $(BIN)/python -m pytest -q -n0 \
 		tests/unit/test_state_machine.py tests/unit/test_store.py tests/unit/test_log_files.py \
 		tests/unit/test_many_threads.py
 
-css: node_modules
+assets: node_modules
 	npm run css
+	npm run js
 
 screenshots: $(STAMP) $(BROWSER)
 	$(BIN)/python tests/browser/screenshots.py

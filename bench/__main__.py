@@ -4,7 +4,7 @@ In each round the limits are measured and then every system once, so what slows 
 them; the tables give medians over the rounds, and ratios within a round. Takes about a quarter of an hour,
 with ``--quick`` two minutes (fewer jobs, one round). ``--only bgjobs,huey`` measures these alone.
 
-Writes the tables into ``docs/performance.md``, the plot into ``docs/throughput.svg`` and all figures into
+Writes the tables into ``docs/performance.md`` and ``docs/scale.md``, the plots beside them and all figures into
 ``bench/results.json``; with ``--quick`` or ``--only`` all of it into a temporary folder.
 Packages are installed into ``.venv-bench``. Redis and PostgreSQL are used where they answer on this host
 (``BENCH_REDIS``, ``BENCH_POSTGRES`` name others); what is stored there is removed again.
@@ -24,6 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench import scale
 from bench.plot import throughput_plot
 from bench.report import insert_into, markdown
 from bench.systems import PACKAGES, SYSTEMS
@@ -41,6 +42,7 @@ FULL: dict[str, Any] = {
     "measure": {},
     "long": 20_000,
     "growth": {},
+    "costs": {},
 }
 QUICK: dict[str, Any] = {
     "rounds": 1,
@@ -48,6 +50,7 @@ QUICK: dict[str, Any] = {
     "measure": {"burst": 200, "burst_seconds": 2, "singles": 20, "alone": 100},
     "long": 0,
     "growth": {"finished": 100_000, "pending": 10_000, "burst": 200, "rounds": 1, "jobs": 1000, "firsts": 1},
+    "costs": {"jobs": 500, "rounds": 1, "at_once": [4, 50], "seconds": 5},
 }
 # A system that hangs must not hold up the others.
 PATIENCE = 600
@@ -67,6 +70,7 @@ def main() -> int:
     else:
         write(results, FIGURES, PLOT)
         insert_into(MANUAL, markdown(results))
+        scale.write(results)
     print(markdown(results))
     return 0
 
@@ -94,6 +98,7 @@ def run(plan: dict[str, Any], systems: list[str]) -> dict[str, Any]:
         },
         "rounds": rounds,
         "growth": figures_of("bench.growth", json.dumps(plan["growth"])),
+        "costs": figures_of("bench.costs", json.dumps(plan["costs"])),
         "minutes": (time.monotonic() - begin) / 60,
     }
 
@@ -121,7 +126,7 @@ def install() -> None:
     say("installing bgjobs and its peers into .venv-bench")
     subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "-e", f"{ROOT}[standard]"], check=True)
+    subprocess.run([*pip, "-e", f"{ROOT}[standard,postgresql]"], check=True)
     for package in PACKAGES:
         subprocess.run([*pip, package], check=False)
     stamp.touch()

@@ -24,6 +24,9 @@ class Bench:
     def work(self, number: int) -> None:
         benchmark.work(number)
 
+    def rest(self, number: int) -> None:
+        benchmark.rest()
+
 
 def create_app() -> Flask:
     folder = os.environ["BENCH_FOLDER"]

@@ -24,8 +24,12 @@ from flask.testing import FlaskClient
 
 from bench.full_house import CLASSES, LOGS_OF_A_JOB, fill, open_house
 from bgjobs.app_state import app_state
+from bgjobs.dashboard.jobs import choices
+from bgjobs.dashboard.overview import past
+from bgjobs.dashboard.shared import Shared
 
 ROUNDS = 21
+FIRST = ", first look of a process"
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}
 
 
@@ -40,6 +44,10 @@ def cases(client: FlaskClient, jobs: int) -> list[tuple[str, str, dict[str, str]
         *(
             (f"Overview, {name}", f"/dashboard/_/overview?range={name}", PARTIAL, 50)
             for name in ("1h", "24h", "7d")
+        ),
+        *(
+            (f"Overview, {name}{FIRST}", f"/dashboard/_/overview?range={name}", PARTIAL, 50)
+            for name in ("24h", "7d")
         ),
         ("Overview, unchanged poll", "/dashboard/_/overview", unchanged("/dashboard/_/overview"), 3),
         ("Logs, first page", "/dashboard/logs", {}, 50),
@@ -56,6 +64,7 @@ def cases(client: FlaskClient, jobs: int) -> list[tuple[str, str, dict[str, str]
         ("Logs, two letters that are everywhere (jo)", "/dashboard?q=jo", PARTIAL, 200),
         ("Logs, two letters that are nowhere (zq)", "/dashboard?q=zq", PARTIAL, 200),
         ("Jobs, first page", "/dashboard/jobs", {}, 50),
+        (f"Jobs{FIRST}", "/dashboard/jobs", {}, 50),
         ("Jobs, unchanged poll", "/dashboard/jobs", unchanged("/dashboard/jobs"), 3),
         ("Jobs, 100 rows", "/dashboard/jobs?per_page=100", {}, 50),
         ("Jobs, oldest first", "/dashboard/jobs?sort=oldest", PARTIAL, 50),
@@ -64,6 +73,7 @@ def cases(client: FlaskClient, jobs: int) -> list[tuple[str, str, dict[str, str]
         ("Jobs of a class", f"/dashboard/jobs?class={CLASSES[1][0]}", PARTIAL, 50),
         ("Jobs of a queue", "/dashboard/jobs?queue=slow", PARTIAL, 50),
         ("Jobs, a text in their parameters", "/dashboard/jobs?q=user123456@", PARTIAL, 50),
+        ("Jobs, a text in masked secrets alone", "/dashboard/jobs?q=hunter", PARTIAL, 50),
         ("Jobs, two letters that are nowhere (zq)", "/dashboard/jobs?q=zq", PARTIAL, 200),
         ("One job", f"/dashboard/jobs/{jobs // 2}", {}, 50),
         ("One job that waits, and why", f"/dashboard/jobs/{jobs - 10}", {}, 50),
@@ -73,10 +83,18 @@ def cases(client: FlaskClient, jobs: int) -> list[tuple[str, str, dict[str, str]
     ]
 
 
-def measure(client: FlaskClient, path: str, headers: dict[str, str]) -> float:
+def forget() -> None:
+    """What a web process knows after its first looks: settled points of the charts, numbers of ten seconds."""
+    past.pasts.clear()
+    choices.shared = Shared(seconds=choices.shared.seconds)
+
+
+def measure(client: FlaskClient, name: str, path: str, headers: dict[str, str]) -> float:
     """The median time of a request, in milliseconds."""
     times = []
     for _ in range(ROUNDS):
+        if name.endswith(FIRST):
+            forget()
         started = time.perf_counter()
         response = client.get(path, headers=headers)
         times.append((time.perf_counter() - started) * 1000)
@@ -110,7 +128,7 @@ def report(app: Flask, jobs: int) -> bool:
     missed = False
     client = app.test_client()  # one, because what a page shows depends on its reader
     for name, path, headers, target in cases(client, jobs):
-        median = measure(client, path, headers)
+        median = measure(client, name, path, headers)
         missed = missed or median > target
         mark = " **missed**" if median > target else ""
         print(f"| {name} | {median:.1f} ms | {target:g} ms{mark} |", flush=True)

@@ -35,8 +35,8 @@ CLASSES = (
 )
 QUEUES = ("default", "mail", "slow")
 ERRORS = ("ValueError", "TimeoutError", "ConnectionRefusedError")
-# Minutes of metrics, and hours of those that are older.
-MINUTES, HOURS = 25 * 60, 7 * 24
+# Hours of metrics by the minute, by the quarter of an hour and by the hour, as the supervisor keeps them.
+HOURS_BY_SPAN = {1: 7, 15: 25, 60: 7 * 24}
 
 JOB = (
     "INSERT INTO background_jobs (id, class_name, method_name, parameters, status, queue, priority, retry_count, "
@@ -106,7 +106,7 @@ class _Story:
 
     @property
     def parameters(self) -> str:
-        return f'{{"to":"user{self.number * 7919 % 10**6}@example.com","subject":"Hello"}}'
+        return f'{{"to":"user{self.number * 7919 % 10**6}@example.com","subject":"Hello","password":"hunter22"}}'
 
     @property
     def row(self) -> tuple[Any, ...]:
@@ -139,10 +139,13 @@ class _Story:
 
 
 def _metrics(minute: int) -> Iterator[tuple[Any, ...]]:
-    """What ended in the minutes up to ``minute``, and in the hours before them."""
-    hour = minute - minute % 60
-    spans = [(1, minute - ago) for ago in range(MINUTES)]
-    spans += [(60, hour - 60 * ago) for ago in range(MINUTES // 60 + 1, HOURS)]
+    """What ended in the minutes up to ``minute``, and in the quarters and hours before them."""
+    end = minute + 1
+    spans = []
+    for span, hours in HOURS_BY_SPAN.items():
+        first = (minute - hours * 60) // 60 * 60
+        spans += [(span, begin) for begin in range(first, end, span)]
+        end = first
     for span, begin in spans:
         for class_name, method_name in CLASSES:
             for kind, bucket, number in (

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import claims
+from bench.claiming import claim_and_forget
 from bench.driver import Driver
 from bench.limits import load_the_application
 from bench.measure import Figures, Measurement, in_folder, percentiles
@@ -25,6 +27,7 @@ from bench.peers.bgjobs import ProcessPerJob, ReusedProcesses
 class Plan:
     finished: int = 1_000_000
     pending: int = 100_000
+    pending_on_postgresql: int = 1_000_000
     burst: int = 1000
     rounds: int = 3
     jobs: int = 30_000  # that one supervisor sees through
@@ -35,6 +38,7 @@ def growth(plan: Plan) -> Figures:
     return {
         "finished": {"jobs": plan.finished, **_with_finished_jobs(plan)},
         "pending": {"jobs": plan.pending, **_with_pending_jobs(plan)},
+        "pending_on_postgresql": claims.claims(claims.Plan(plan.pending_on_postgresql)),
         "memory": _memory_over(plan.jobs),
         "first": _first_dispatches(plan.firsts),
     }
@@ -84,30 +88,11 @@ def _with_pending_jobs(plan: Plan) -> Figures:
         found = {}
         for name, pending in (("few", 100), ("many", plan.pending)):
             fill(driver, pending, "pending")
-            found[name] = percentiles([_claim_and_forget(driver) for _ in range(200)], 50, 99)
+            found[name] = percentiles([claim_and_forget(driver.state.store) for _ in range(200)], 50, 99)
         driver.state.store.database.dispose()
         return found
 
     return in_folder(run)
-
-
-class _Forget(Exception):
-    pass
-
-
-def _claim_and_forget(driver: ProcessPerJob) -> float:
-    from bgjobs.processes.identity import own_identity
-
-    seats = [own_identity().columns()] * 4
-    took = 0.0
-    try:
-        with driver.state.store.changing() as changes:
-            before = time.perf_counter()
-            changes.claim(seats, backend="local")
-            took = (time.perf_counter() - before) * 1000
-            raise _Forget
-    except _Forget:
-        return took
 
 
 def _memory_over(jobs: int) -> Figures:

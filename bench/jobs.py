@@ -1,4 +1,5 @@
-"""The two jobs that every system runs. Each leaves a mark in a file, which is how it is known that it ran.
+"""The two jobs that every system runs, and one that only waits. Each of the two leaves a mark in a file, which is
+how it is known that it ran.
 
 The worker of a Flask application has Flask and SQLAlchemy loaded, so every worker here has.
 """
@@ -32,3 +33,8 @@ def work(number: int) -> None:
     while time.process_time() < end:
         pass
     nothing(number)
+
+
+def rest() -> None:
+    """Wait, as for a mail server that does not answer, for longer than anybody measures."""
+    time.sleep(600)

@@ -15,7 +15,7 @@ from bench.report import Rounds
 
 _WIDTH, _LABELS, _BAR, _STEP = 760, 190, 18, 30
 _TOP = 62
-_STYLE = """
+STYLE = """
   .title { font: 600 16px system-ui, sans-serif; fill: #1f2328 }
   .text { font: 13px system-ui, sans-serif; fill: #1f2328 }
   .on-ours { font: 600 13px system-ui, sans-serif; fill: #ffffff }
@@ -53,7 +53,7 @@ def throughput_plot(results: dict[str, Any]) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" '
         f'aria-label="{escape(_summary(bars))}">',
-        f"<style>{_STYLE}</style>",
+        f"<style>{STYLE}</style>",
         '<text class="title" x="0" y="20">Jobs a second</text>',
         f'<text class="soft" x="0" y="40">Jobs that do nothing, {results["machine"]["cpus"]} cores; '
         "the median of the rounds</text>",

@@ -27,21 +27,21 @@ class Rounds:
         return _median(found["limits"].get(name) for found in self._rounds)
 
     def of(self, system: str, *path: str) -> Any:
-        return _median(_at(found["systems"].get(system), path) for found in self._rounds)
+        return _median(at(found["systems"].get(system), path) for found in self._rounds)
 
     def worst(self, system: str, *path: str) -> Any:
-        values = [_at(found["systems"].get(system), path) for found in self._rounds]
+        values = [at(found["systems"].get(system), path) for found in self._rounds]
         return max((value for value in values if value is not None), default=None)
 
     def ratio(self, system: str, path: Sequence[str], to: Callable[[Any], Any]) -> float | None:
         """The median of this figure divided by another of the same round."""
-        return _median(_divided(_at(found["systems"].get(system), path), to(found)) for found in self._rounds)
+        return _median(_divided(at(found["systems"].get(system), path), to(found)) for found in self._rounds)
 
     def to_forks(self, system: str, *path: str) -> float | None:
-        return self.ratio(system, path, lambda found: _at(found["systems"].get(system), ("forks",)))
+        return self.ratio(system, path, lambda found: at(found["systems"].get(system), ("forks",)))
 
     def to_system(self, system: str, other: str, *path: str) -> float | None:
-        return self.ratio(system, path, lambda found: _at(found["systems"].get(other), path))
+        return self.ratio(system, path, lambda found: at(found["systems"].get(other), path))
 
     def text(self, system: str, what: str) -> str | None:
         return next((text for found in self._rounds if (text := found["systems"].get(system, {}).get(what))), None)
@@ -78,14 +78,23 @@ def _targets(rounds: Rounds, growth: dict[str, Any]) -> str:
     ours, reused = "bgjobs", "bgjobs-reused"
     finished = growth.get("finished", {})
     past = [value["ratio"] for value in finished.values() if isinstance(value, dict)]
-    claims = _divided(_at(growth, ("pending", "many", "p50")), _at(growth, ("pending", "few", "p50")))
-    series = _at(growth, ("memory", "series")) or []
+    claims = _divided(at(growth, ("pending", "many", "p50")), at(growth, ("pending", "few", "p50")))
+    on_server = growth.get("pending_on_postgresql", {})
+    series = at(growth, ("memory", "series")) or []
     grown = series[-1]["mib"] - series[0]["mib"] if len(series) > 1 else None
     rows = [
         _target("a process a job: × the bare fork limit", rounds.to_forks(ours, "best"), 0.75),
         _target("a process a job: × RQ with 2 workers", rounds.to_system(ours, "rq-2", "best"), 4),
         _target("reused processes: × Huey", rounds.to_system(reused, "huey", "best"), 1),
         _target("reused processes: × Celery prefork", rounds.to_system(reused, "celery", "best"), 3),
+        _target(
+            "PostgreSQL, a process a job: × the bare fork limit", rounds.to_forks("bgjobs-postgresql", "best"), 0.6
+        ),
+        _target(
+            "PostgreSQL, reused processes: × Procrastinate",
+            rounds.to_system("bgjobs-postgresql-reused", "procrastinate", "best"),
+            2,
+        ),
         _target("start on an idle system, p50", rounds.of(ours, "start", "p50"), -4, "ms"),
         _target("start on an idle system, p95", rounds.of(ours, "start", "p95"), -8, "ms"),
         _target("dispatch, p50", rounds.of(ours, "alone", "p50"), -0.35, "ms"),
@@ -98,22 +107,27 @@ def _targets(rounds: Rounds, growth: dict[str, Any]) -> str:
             min(past, default=None),
             0.9,
         ),
-        _target(f"claim with {_at(growth, ('pending', 'jobs')) or 0:,} pending: × with 100", claims, -1.2),
+        _target(f"claim with {at(growth, ('pending', 'jobs')) or 0:,} pending: × with 100", claims, -1.2),
+        _target(
+            f"PostgreSQL, claim with {on_server.get('jobs', 0):,} pending: × with 1,000",
+            on_server.get("ratio"),
+            -1.2,
+        ),
         _target(f"memory grown over {series[-1]['jobs'] if series else 0:,} jobs", grown, -5, "MiB"),
         _target("idle memory, all processes", rounds.of(ours, "idle_mib"), -90, "MiB"),
-        _target("first dispatch: over the import of the app", _at(growth, ("first", "over")), -150, "ms"),
+        _target("first dispatch: over the import of the app", at(growth, ("first", "over")), -150, "ms"),
     ]
-    return _table("### Targets", ["what", "measured", "target", ""], rows)
+    return table("### Targets", ["what", "measured", "target", ""], rows)
 
 
 def _target(what: str, value: float | None, target: float, unit: str = "") -> list[str]:
     """A target that is negative is an upper bound."""
     at_most = str(target).startswith("-")
-    bound = f"{'≤' if at_most else '≥'} {_number(abs(target))} {unit}".strip()
+    bound = f"{'≤' if at_most else '≥'} {number(abs(target))} {unit}".strip()
     if value is None:
         return [what, "not measured", bound, ""]
     met = value <= abs(target) if at_most else value >= target
-    return [what, f"{_number(value)} {unit}".strip(), bound, "met" if met else "**missed**"]
+    return [what, f"{number(value)} {unit}".strip(), bound, "met" if met else "**missed**"]
 
 
 def _throughput(rounds: Rounds) -> str:
@@ -139,7 +153,7 @@ def _throughput(rounds: Rounds) -> str:
         "that were measured right before and after. A slow system gets fewer jobs: their number stands in "
         "brackets."
     )
-    return _table(title, heads, rows)
+    return table(title, heads, rows)
 
 
 def _latency(rounds: Rounds) -> str:
@@ -155,7 +169,7 @@ def _latency(rounds: Rounds) -> str:
                     _pair(rounds, system, "one_by_one", "p50", "p99"),
                     _pair(rounds, system, "threads", "p50", "p99"),
                 ),
-                _number(errors),
+                number(errors),
             )
         )
     heads = ["ms", "start p50 / p95", "dispatch p50 / p99", "… during a burst", "… from 8 threads", "errors"]
@@ -163,7 +177,7 @@ def _latency(rounds: Rounds) -> str:
         "### Latency\n\nStart: from the call to the first line of the job, everything idle before. Dispatch: the "
         "call by itself, with no worker running."
     )
-    return _table(title, heads, rows)
+    return table(title, heads, rows)
 
 
 def _memory(rounds: Rounds) -> str:
@@ -174,11 +188,11 @@ def _memory(rounds: Rounds) -> str:
             _row(
                 rounds,
                 system,
-                f"{_number(rounds.of(system, 'idle_mib'))} MiB",
+                f"{number(rounds.of(system, 'idle_mib'))} MiB",
                 _of_jobs(rounds.of(system, "long", "mib"), rounds.of(system, "long", "jobs"), 20_000, " MiB"),
-                f"{_number(rounds.of(system, 'processes'))} of {_number(rounds.of(system, 'jobs'))}",
-                _number(rounds.worst(system, "lost")),
-                _number(rounds.worst(system, "twice")),
+                f"{number(rounds.of(system, 'processes'))} of {number(rounds.of(system, 'jobs'))}",
+                number(rounds.worst(system, "lost")),
+                number(rounds.worst(system, "twice")),
                 str(len(left or [])),
             )
         )
@@ -187,19 +201,19 @@ def _memory(rounds: Rounds) -> str:
         "### Memory, and what became of the jobs\n\nPSS of all processes of a system, without the server of its "
         "queue; every worker has Flask and SQLAlchemy loaded. Lost and run twice: the worst round."
     )
-    return _table(title, heads, rows)
+    return table(title, heads, rows)
 
 
 def _limits(rounds: Rounds) -> str:
     rows = [
         [
             "fork and exit of a process with Flask and SQLAlchemy, 4 in flight",
-            f"{_number(rounds.limit('forks'))}/s",
+            f"{number(rounds.limit('forks'))}/s",
         ],
-        ["SQLite, commits of one row with full sync", f"{_number(rounds.limit('commits'))}/s"],
-        ["an interpreter that loads the application, 2 in flight", f"{_number(rounds.limit('interpreters'))}/s"],
+        ["SQLite, commits of one row with full sync", f"{number(rounds.limit('commits'))}/s"],
+        ["an interpreter that loads the application, 2 in flight", f"{number(rounds.limit('interpreters'))}/s"],
     ]
-    return _table("### Limits of the machine in the same rounds", ["what", "median"], rows)
+    return table("### Limits of the machine in the same rounds", ["what", "median"], rows)
 
 
 def _growth(growth: dict[str, Any]) -> str:
@@ -209,7 +223,7 @@ def _growth(growth: dict[str, Any]) -> str:
     rows = [
         [
             f"{name}: throughput with {finished['jobs']:,} finished jobs in the table",
-            f"**{_times(found['ratio'])}** ({_number(found['with'])}/s; with none {_number(found['without'])}/s)",
+            f"**{_times(found['ratio'])}** ({number(found['with'])}/s; with none {number(found['without'])}/s)",
         ]
         for name, found in finished.items()
         if isinstance(found, dict)
@@ -217,19 +231,19 @@ def _growth(growth: dict[str, Any]) -> str:
     rows += [
         [
             f"claim of 4 jobs with {pending['jobs']:,} pending, p50 / p99",
-            f"{_number(pending['many']['p50'])} / {_number(pending['many']['p99'])} ms (with 100: "
-            f"{_number(pending['few']['p50'])} / {_number(pending['few']['p99'])} ms)",
+            f"{number(pending['many']['p50'])} / {number(pending['many']['p99'])} ms (with 100: "
+            f"{number(pending['few']['p50'])} / {number(pending['few']['p99'])} ms)",
         ],
         [
             "supervisor, fork server and waiting processes",
-            ", ".join(f"{_number(item['mib'])} MiB after {item['jobs']:,}" for item in growth["memory"]["series"]),
+            ", ".join(f"{number(item['mib'])} MiB after {item['jobs']:,}" for item in growth["memory"]["series"]),
         ],
         [
             "first dispatch with nothing running, until the job starts",
-            f"{_number(first['start'])} ms (loading the application alone: {_number(first['load'])} ms)",
+            f"{number(first['start'])} ms (loading the application alone: {number(first['load'])} ms)",
         ],
     ]
-    return _table("### The cost of growth", ["what", "measured"], rows)
+    return table("### The cost of growth", ["what", "measured"], rows)
 
 
 def _notes(rounds: Rounds) -> str:
@@ -248,28 +262,28 @@ def _row(rounds: Rounds, system: str, *cells: str) -> list[str]:
     return [f"**{name}**" if system.startswith("bgjobs") else name, *cells]
 
 
-def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
     lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     return f"{title}\n\n" + "\n".join(lines)
 
 
 def _pair(rounds: Rounds, system: str, what: str, one: str, other: str) -> str:
-    return f"{_number(rounds.of(system, what, one))} / {_number(rounds.of(system, what, other))}"
+    return f"{number(rounds.of(system, what, one))} / {number(rounds.of(system, what, other))}"
 
 
 def _of_jobs(value: float | None, jobs: float | None, planned: int, unit: str = "/s") -> str:
     """A figure, and the number of jobs in brackets where it is not the planned one."""
     if value is None:
         return "–"
-    return f"{_number(value)}{unit}" + ("" if jobs == planned else f" ({_number(jobs)})")
+    return f"{number(value)}{unit}" + ("" if jobs == planned else f" ({number(jobs)})")
 
 
 def _times(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f} ×"
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
     """Three digits that count."""
     if value is None:
         return "–"
@@ -292,7 +306,7 @@ def _divided(one: float | None, other: float | None) -> float | None:
     return None if one is None or not other else one / other
 
 
-def _at(figures: Any, path: Sequence[str]) -> Any:
+def at(figures: Any, path: Sequence[str]) -> Any:
     for key in path:
         figures = figures.get(key) if isinstance(figures, dict) else None
     return figures

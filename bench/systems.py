@@ -16,6 +16,8 @@ SYSTEMS = {
     "celery": "celery:Prefork",
     "celery-child": "celery:TaskPerChild",
     "huey": "huey:TwoProcesses",
+    "bgjobs-postgresql": "bgjobs:ProcessPerJobOnPostgreSQL",
+    "bgjobs-postgresql-reused": "bgjobs:ReusedProcessesOnPostgreSQL",
     "procrastinate": "procrastinate:TwoWorkers",
 }
 PACKAGES = ("rq", "celery[redis]", "huey", "procrastinate", "psycopg[binary]")

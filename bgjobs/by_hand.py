@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bgjobs.app_state import AppState
+from bgjobs.deadlocks import outlasting_deadlocks
 from bgjobs.exceptions import InvalidTransition, JobNotFound
 from bgjobs.lookups import execution_of, existing, job_row
 from bgjobs.removal import remove
@@ -47,6 +48,7 @@ class Tally:
         return ", ".join(said)
 
 
+@outlasting_deadlocks
 def act(state: AppState, action: str, job_ids: Sequence[int], by: str | None) -> Tally:
     """Do ``action`` to these jobs, in one transaction; to be called with some dozens at a time."""
     if action == DELETE:
@@ -54,7 +56,7 @@ def act(state: AppState, action: str, job_ids: Sequence[int], by: str | None) ->
     change = {RETRY: retry, CANCEL: cancel}[action]
     done, too_late, gone = [], 0, 0
     with state.store.changing() as changes:
-        for job_id in job_ids:
+        for job_id in sorted(job_ids):  # two that act on the same jobs do not wait for each other
             try:
                 change(changes, job_id, by)
                 done.append(job_id)

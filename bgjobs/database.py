@@ -18,6 +18,7 @@ from sqlalchemy.engine import URL, make_url
 from bgjobs.database_errors import answering
 from bgjobs.exceptions import BackendUnavailable, ConfigurationError
 from bgjobs.locations import migrations_folder
+from bgjobs.servers import LIMITED, connect_arguments, limit_waiting
 from bgjobs.sqlite import READING, WRITING, is_locked, is_memory, sqlite_engine
 
 SCHEMA_REVISION = "0001"
@@ -64,7 +65,7 @@ class Database:
         On SQLite it takes the write lock at its beginning. Raises :class:`BackendUnavailable` when the database
         does not answer.
         """
-        with self._in_turn(), self._transaction(WRITING) as connection:
+        with self._in_turn(), self._transaction(WRITING | {LIMITED: True}) as connection:
             yield connection
 
     @contextmanager
@@ -189,7 +190,10 @@ class Database:
         if not self.is_sqlite:
             # MariaDB's own default locks gaps between rows, over which those who insert and claim would stumble.
             # A server may have been started anew since the last time; who dispatches then should not notice.
-            return create_engine(self.url, isolation_level="READ COMMITTED", pool_pre_ping=True, **pool)
+            pool |= {"pool_pre_ping": True, "connect_args": connect_arguments(self.url)}
+            server = create_engine(self.url, isolation_level="READ COMMITTED", **pool)
+            limit_waiting(server, self.patience)
+            return server
         return sqlite_engine(self.url, self.patience, **pool)
 
     def forget_connections(self) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from bgjobs.exceptions import BackendUnavailable, DatabaseDamaged
+from bgjobs.exceptions import BackendUnavailable, DatabaseDamaged, Deadlock
 
 
 @contextmanager
@@ -32,7 +32,8 @@ def answering(url: URL) -> Iterator[None]:
                 f"The database {url.render_as_string()} is damaged: {reason}. Nothing was changed. Stop what uses "
                 "it, then restore a backup, or save what can be read with the .recover command of sqlite3."
             ) from error
-        raise BackendUnavailable(
+        kind = Deadlock if _tells_of_deadlock(reason) else BackendUnavailable
+        raise kind(
             f"The database {url.render_as_string()} did not do as asked: {reason}. "
             "Nothing was changed. Look whether it is there, writable and not locked by another program."
         ) from error
@@ -42,3 +43,8 @@ def _tells_of_damage(reason: BaseException | None) -> bool:
     # The low byte is the kind of error, the others say more of it (sqlite.org/rescode.html).
     kind = getattr(reason, "sqlite_errorcode", 0) & 0xFF
     return kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _tells_of_deadlock(reason: BaseException | None) -> bool:
+    """PostgreSQL's state, MariaDB's number."""
+    return getattr(reason, "sqlstate", None) == "40P01" or bool(reason and reason.args and reason.args[0] == 1213)

@@ -24,6 +24,10 @@ class BackendUnavailable(JobRunnerException):
     """The database or the backend does not answer. Nothing was written: the call can be repeated."""
 
 
+class Deadlock(BackendUnavailable):
+    """Two who changed the same rows waited for each other, and the database ended this one's transaction."""
+
+
 class DatabaseDamaged(BackendUnavailable):
     """The database's file is damaged. To repeat the call does not help: the file has to be mended or restored."""
 

@@ -13,6 +13,7 @@ from flask_sqlalchemy import SQLAlchemy
 from bgjobs import guest
 from bgjobs.app_state import AppState
 from bgjobs.approval import Approvable
+from bgjobs.backends.celery.backend import CeleryBackend
 from bgjobs.backends.inline import InlineBackend
 from bgjobs.backends.local import LocalBackend
 from bgjobs.bulk import BulkAction
@@ -108,11 +109,8 @@ def _backend(state: AppState) -> Any:
             return LocalBackend(state)
         case "inline":
             return InlineBackend(state)
-        case other:
-            raise ConfigurationError(
-                f'This version of bgjobs has no backend {other!r}; there are "local" and "inline".',
-                setting="BGJOBS_BACKEND",
-            )
+        case _:
+            return CeleryBackend(state)
 
 
 def _let_console_speak() -> None:

@@ -15,15 +15,7 @@ def protect_tables(app: Flask) -> None:
     Flask-Migrate may be set up before or after us, or even after a first use of the application, so we look
     for its configuration until it is there; that is before any of its commands runs.
     """
-
-    def wrap_once(sender: Flask, **extra: Any) -> None:
-        migrate = app.extensions.get("migrate")
-        if migrate is not None:
-            appcontext_pushed.disconnect(wrap_once, app)
-            given = migrate.configure_args.get("include_object")
-            migrate.configure_args["include_object"] = _without_ours(given)
-
-    appcontext_pushed.connect(wrap_once, app, weak=False)
+    appcontext_pushed.connect(_wrap_once, app)
 
 
 def is_ours(table_name: str | None) -> bool:
@@ -31,6 +23,15 @@ def is_ours(table_name: str | None) -> bool:
     return table_name is not None and (
         table_name in Base.metadata.tables or table_name == VERSION_TABLE or table_name.startswith(LOG_SEARCH)
     )
+
+
+# Not a function within protect_tables(): the signal is there for good, and so would be the application in it.
+def _wrap_once(app: Flask, **extra: Any) -> None:
+    migrate = app.extensions.get("migrate")
+    if migrate is not None:
+        appcontext_pushed.disconnect(_wrap_once, app)
+        given = migrate.configure_args.get("include_object")
+        migrate.configure_args["include_object"] = _without_ours(given)
 
 
 def _without_ours(given: Any) -> Any:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, scoped_session
 from bgjobs import clock
 from bgjobs.app_state import AppState, app_state
 from bgjobs.custom_logger import console
+from bgjobs.deadlocks import outlasting_deadlocks
 from bgjobs.exceptions import InvalidParameters, JobRunnerException
 from bgjobs.fail_points import ARMED, reach
 from bgjobs.handle import JobHandle
@@ -154,13 +155,19 @@ def _enqueue(
     state.backend.prepare()
     if session is None:
         refuse_to_wait_for_oneself(state)
-        with state.store.changing() as changes:
-            job_ids = changes.enqueue_all(jobs, max_pending=state.settings.max_pending)
-            if ARMED:
-                reach("enqueue.before_commit")
+        job_ids = _store(state, jobs)
         if ARMED:
             reach("enqueue.after_commit")
         tell(state.backend.dispatched, job_ids)
     else:
         job_ids = enqueue_in_session(state, session, jobs)
     return [JobHandle(state, job_id, PENDING, job.retry_count) for job_id, job in zip(job_ids, jobs, strict=True)]
+
+
+@outlasting_deadlocks
+def _store(state: AppState, jobs: Sequence[NewJob]) -> list[int]:
+    with state.store.changing() as changes:
+        job_ids = changes.enqueue_all(jobs, max_pending=state.settings.max_pending)
+        if ARMED:
+            reach("enqueue.before_commit")
+    return job_ids

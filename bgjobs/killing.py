@@ -10,12 +10,15 @@ from datetime import UTC, datetime
 
 from sqlalchemy import func, literal, update
 
+from bgjobs.deadlocks import outlasting_deadlocks
 from bgjobs.lookups import job_row, jobs, possible_id
 from bgjobs.models import RUNNING
+from bgjobs.notify import ring_at_commit
 from bgjobs.running_jobs import IN_ITS_OWN_PROCESS, not_running_so
 from bgjobs.store import Changes, Store, who
 
 
+@outlasting_deadlocks
 def kill(store: Store, job_id: int, *, by: str | None = None) -> bool:
     """Ask for a running job to be killed, with everything it started, also one that was asked to stop before.
     False when somebody did already.
@@ -43,6 +46,7 @@ def kill_on(changes: Changes, job_id: int, *, by: str | None = None, now: dateti
         )
     )
     if asked.rowcount == 1:
+        ring_at_commit(changes.connection)
         return True
     row = job_row(changes.connection, job_id)
     if row.status == RUNNING and row.kill_requested_at is not None:

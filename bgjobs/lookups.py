@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from bgjobs.models import (
     PENDING,
     RUNNING,
     STATUSES,
+    SUPERVISED,
     BackgroundJob,
     JobAttempt,
     JobLog,
@@ -123,6 +124,12 @@ def pending(connection: Connection, job_ids: Sequence[int]) -> list[Row[Any]]:
     return list(connection.execute(_PENDING_OF, {"ids": list(job_ids)}))
 
 
+def published(connection: Connection, messages: Collection[tuple[int, str]]) -> list[Row[Any]]:
+    """The jobs that these messages, each a job's id and a token, were sent for and that still wait for them."""
+    rows = connection.execute(_PUBLISHED_OF, {"ids": sorted({job_id for job_id, _ in messages})})
+    return [row for row in rows if (row.id, row.execution_token) in messages]
+
+
 def next_due(connection: Connection) -> datetime | None:
     """When the first of the pending jobs is due, None where there is none."""
     priorities = pending_priorities(connection)
@@ -143,9 +150,15 @@ def current_executions(connection: Connection, executions: Sequence[Execution]) 
     """Those of these that are still the running one of their job, by execution token: whether they were asked to
     stop (``cancel_requested_at``), since when they were due and since when they run."""
     found = {}
-    for job in executions:
-        for row in _CURRENT.fetch(connection, {"key": job.id, "token": job.token}):
-            found[job.token] = row
+    if connection.dialect.name == "sqlite":
+        for job in executions:
+            for row in _CURRENT.fetch(connection, {"key": job.id, "token": job.token}):
+                found[job.token] = row
+        return found
+    tokens = {job.token for job in executions}
+    for row in connection.execute(_CURRENT_OF, {"keys": sorted({job.id for job in executions})}):
+        if row.execution_token in tokens:
+            found[row.execution_token] = row
     return found
 
 
@@ -255,6 +268,8 @@ _IS_DUE = jobs.c.scheduled_at <= bindparam("now", type_=jobs.c.scheduled_at.type
 CLAIMABLE = {"pending": IS_PENDING, "due": _IS_DUE, "open_queue": _OF_OPEN_QUEUE}
 """What has to be true of a job that is claimed, each condition by its name. The claim is made of these, and so is
 the answer why a job does not run (why.py)."""
+# Where all that is pending has a text there, that is the lowest.
+_IS_NUMBER = jobs.c.priority <= literal_column(str(2**63 - 1))
 _LOWEST = select(func.min(jobs.c.priority).label("found")).where(IS_PENDING)
 
 
@@ -273,22 +288,39 @@ _NEXT_DUE = Prepared(
     select(func.min(jobs.c.scheduled_at).label("found")).where(IS_PENDING, _OF_PRIORITY, _OF_OPEN_QUEUE)
 )
 _DUE = Prepared(_to_claim(_EXECUTION.where(_OF_PRIORITY)))
-_DUE_FIRST = Prepared(_to_claim(_EXECUTION.where(jobs.c.priority == _LOWEST.scalar_subquery())))
+_LOWEST_NUMBER = _LOWEST.where(_IS_NUMBER).scalar_subquery()
+_DUE_FIRST = Prepared(_to_claim(_EXECUTION.where(jobs.c.priority == _LOWEST_NUMBER)))
 _IDS_DUE = Prepared(_first_of(select(jobs.c.id).where(_OF_PRIORITY)))
 _CURRENT = Prepared(
     select(jobs.c.cancel_requested_at, jobs.c.scheduled_at, jobs.c.started_at)
     .where(jobs.c.id == bindparam("key"), jobs.c.execution_token == bindparam("token"), jobs.c.status == RUNNING)
     .with_for_update()
 )
+# All in one question, where each takes the way to a server and back. In the order of their ids, as whoever changes
+# several jobs has to lock them: else each of two waits for what the other has locked.
+_CURRENT_OF = (
+    select(jobs.c.execution_token, jobs.c.cancel_requested_at, jobs.c.scheduled_at, jobs.c.started_at)
+    .where(jobs.c.id.in_(bindparam("keys", expanding=True)), jobs.c.status == RUNNING)
+    .order_by(jobs.c.id)
+    .with_for_update()
+)
 _ANY_PENDING = select(jobs.c.id).where(IS_PENDING).limit(1)
 _PENDING_OF = _EXECUTION.where(
     jobs.c.id.in_(bindparam("ids", expanding=True)), jobs.c.status == PENDING
 ).with_for_update(skip_locked=True)
+# Not SKIP LOCKED: what somebody else holds for a moment would be taken for a job that is gone.
+_PUBLISHED_OF = (
+    _EXECUTION.add_columns(jobs.c.execution_token)
+    .where(jobs.c.id.in_(bindparam("ids", expanding=True)))
+    .where(IS_PENDING, jobs.c.published_at.is_not(None), _OF_OPEN_QUEUE)
+    .order_by(jobs.c.id)
+    .with_for_update()
+)
 _SEQUENCE = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
 _RUNNING = select(jobs).where(IS_RUNNING).order_by(jobs.c.id)
 _LONGEST_RUNNING = (
     select(jobs.c.id, jobs.c.class_name, jobs.c.method_name, jobs.c.started_at)
-    .where(IS_RUNNING, jobs.c.backend == "local")
+    .where(IS_RUNNING, jobs.c.backend.in_(SUPERVISED))
     .order_by(jobs.c.started_at, jobs.c.id)
     .limit(bindparam("most"))
 )

@@ -23,6 +23,10 @@ RETRIED, WAIT = "retried", "wait"
 ENDINGS = (COMPLETED, FAILED, RETRIED, CANCELLED)
 """How an attempt can end. "failed" is for good; after "retried" the job is tried again."""
 
+MINUTE, QUARTER, HOUR = SPANS = (1, 15, 60)
+"""Minutes that a row stands for. Counted by the minute; the supervisor puts together what is longer ago
+(supervisor/history.py)."""
+
 _SHORTEST = 0.001
 _FACTOR = 1.4
 _LAST_BUCKET = 70  # some 170 days
@@ -109,7 +113,9 @@ def count(connection: Connection, ended: Iterable[Ended], now: datetime) -> None
                 row["number"] += 1
                 row["seconds"] += seconds
     if rows:
-        _adding_one(connection.dialect.name).execute(connection, list(rows.values()))
+        # In order: two supervisors that add to the same rows would else wait for each other.
+        in_order = [rows[key] for key in sorted(rows)]
+        _adding_one(connection.dialect.name).execute(connection, in_order)
 
 
 def adding(dialect: str, rows: str) -> TextClause:
@@ -136,5 +142,5 @@ _ADD_ON_MARIADB = (
 
 @cache
 def _adding_one(dialect: str) -> Prepared:
-    values = "VALUES (1, :minute, :class_name, :method_name, :kind, :bucket, :number, :seconds)"
+    values = f"VALUES ({MINUTE}, :minute, :class_name, :method_name, :kind, :bucket, :number, :seconds)"
     return Prepared(adding(dialect, values))

@@ -35,6 +35,8 @@ PENDING, RUNNING, COMPLETED, FAILED, CANCELLED = STATUSES = (
 )
 UNFINISHED = (PENDING, RUNNING)
 ENDED = (COMPLETED, FAILED, CANCELLED)
+SUPERVISED = ("local", "celery")
+"""The backends whose jobs a supervisor runs, each in a process of its own."""
 SUCCESS, FAILURE, INFO = LOG_TYPES = ("success", "failure", "info")
 
 NAME_LENGTH = 255
@@ -150,7 +152,8 @@ class BackgroundJob(Base):
     progress_message: Mapped[str | None] = mapped_column(Text)
     result: Mapped[Any] = mapped_column(JsonText, nullable=True)
     retry_of: Mapped[int | None] = mapped_column(_Id)  # the job of which this is a retry with other parameters
-    # A message with the execution token is on its way to a worker (backend celery); only while the job is pending.
+    # Backend celery: a message with the execution token is on its way to a worker. One of a job that is not
+    # pending any more is not wanted any more.
     published_at: Mapped[datetime | None]
 
     logs: Mapped[list[JobLog]] = relationship(back_populates="job", passive_deletes=True)
@@ -281,14 +284,17 @@ class JobOutput(Base):
 
 
 class JobMetric(Base):
-    """How many attempts ended in a minute, or in an hour that is past: what charts are drawn from.
+    """How many attempts ended in a minute, or in a quarter of an hour or an hour that is past: what charts are
+    drawn from.
 
     One row for each class, method, kind and bucket of durations in which there was any: metrics.py.
     """
 
     __tablename__ = "bgjobs_metrics"
+    # Nothing but its key: half the space, and one tree to write.
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
-    span: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # minutes: 1 or 60
+    span: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # minutes: 1, 15 or 60
     minute: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # since 1970, UTC
     class_name: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
     method_name: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)

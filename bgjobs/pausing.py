@@ -11,14 +11,17 @@ from datetime import UTC, datetime
 from sqlalchemy import delete, insert, select, update
 
 from bgjobs import custom_logger as wording
+from bgjobs.deadlocks import outlasting_deadlocks
 from bgjobs.exceptions import InvalidParameters
 from bgjobs.lookups import execution_of, job_row, jobs, paused_queues, possible_id
 from bgjobs.models import RUNNING
+from bgjobs.notify import ring_at_commit
 from bgjobs.options import checked_queue
 from bgjobs.running_jobs import IN_ITS_OWN_PROCESS, not_running_so
 from bgjobs.store import Changes, Store, who
 
 
+@outlasting_deadlocks
 def pause(store: Store, job_id: int, *, by: str | None = None) -> None:
     """Ask for a running job to be held up, with everything it started. Its timeout stands still meanwhile.
 
@@ -29,6 +32,7 @@ def pause(store: Store, job_id: int, *, by: str | None = None) -> None:
         pause_on(changes, job_id, by=by)
 
 
+@outlasting_deadlocks
 def resume(store: Store, job_id: int, *, by: str | None = None) -> None:
     """Let a paused job go on. Raises :class:`JobNotFound`, and :class:`InvalidTransition` for one that is not
     paused."""
@@ -48,6 +52,7 @@ def pause_on(changes: Changes, job_id: int, *, by: str | None = None, now: datet
     if done.rowcount != 1:
         raise not_running_so(row, "paused")
     changes.note(wording.paused(execution_of(row, token="", attempt=0), by))
+    ring_at_commit(changes.connection)
 
 
 def resume_on(changes: Changes, job_id: int, *, by: str | None = None, now: datetime | None = None) -> None:
@@ -64,6 +69,7 @@ def resume_on(changes: Changes, job_id: int, *, by: str | None = None, now: date
         update(jobs).where(*this_one).values(paused_at=None, paused_seconds=before + seconds, updated_at=now)
     )
     changes.note(wording.resumed(execution_of(row, token="", attempt=0), by))
+    ring_at_commit(changes.connection)
 
 
 def pause_queue(store: Store, queue: str, *, by: str | None = None) -> bool:
@@ -84,3 +90,4 @@ def resume_queue(store: Store, queue: str) -> None:
     with store.database.writing() as connection:
         if connection.execute(delete(paused_queues).where(paused_queues.c.queue == queue)).rowcount == 0:
             raise InvalidParameters("this queue is not paused; see flask bgjobs status", path="queue")
+        ring_at_commit(connection)

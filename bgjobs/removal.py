@@ -15,11 +15,12 @@ from dataclasses import dataclass, field, fields
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, insert, select
+from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
 from bgjobs import custom_logger as wording
 from bgjobs import log_search
 from bgjobs.app_state import AppState
+from bgjobs.deadlocks import outlasting_deadlocks
 from bgjobs.lookups import attempts, jobs, logs, whole_number
 from bgjobs.models import ENDED, Meta
 from bgjobs.samples import samples
@@ -59,24 +60,21 @@ def remove(state: AppState, job_ids: Iterable[int], by: str | None) -> Removed:
     removed = Removed()
     possible = (number for number in job_ids if isinstance(number, int) and 0 < number < 2**63)
     for chunk in _chunks(possible):
-        with state.store.database.writing() as connection:
-            rows = connection.execute(
-                select(jobs.c.id, jobs.c.class_name, jobs.c.method_name).where(*_ended(chunk)).with_for_update()
-            ).all()
-            some, files = _remove(connection, [row.id for row in rows], state.folder)
-            if rows:
-                _note_removal(connection)
+        rows, some, files = _remove_by_hand(state, chunk)
         _unlink(files)
         state.store.logger.write(wording.removed(row, who(by)) for row in rows)
         removed += some
     return removed
 
 
+@outlasting_deadlocks
 def remove_chunk(store: Store, folder: StateFolder, job_ids: Sequence[int]) -> Removed:
     """Remove those of a few jobs that have ended, without a word about each."""
     with store.database.writing() as connection:
         # Somebody may have pressed Retry since they were found.
-        still = list(connection.scalars(select(jobs.c.id).where(*_ended(job_ids)).with_for_update()))
+        still = list(
+            connection.scalars(select(jobs.c.id).where(*_ended(job_ids)).order_by(jobs.c.id).with_for_update())
+        )
         removed, files = _remove(connection, still, folder)
     _unlink(files)
     return removed
@@ -112,6 +110,17 @@ def last_removal(connection: Connection) -> str:
     return connection.scalar(select(Meta.value).where(Meta.key == _LAST_REMOVAL)) or ""
 
 
+@outlasting_deadlocks
+def _remove_by_hand(state: AppState, job_ids: Sequence[int]) -> tuple[Sequence[Any], Removed, list[str]]:
+    still = select(jobs.c.id, jobs.c.class_name, jobs.c.method_name).where(*_ended(job_ids))
+    with state.store.database.writing() as connection:
+        rows = connection.execute(still.order_by(jobs.c.id).with_for_update()).all()
+        removed, files = _remove(connection, [row.id for row in rows], state.folder)
+        if rows:
+            _note_removal(connection)
+    return rows, removed, files
+
+
 def _remove(connection: Connection, ended: Sequence[int], folder: StateFolder) -> tuple[Removed, list[str]]:
     """Remove jobs that have ended; what that was, and the files that are left of it."""
     removed, files = belongings(connection, ended, folder)
@@ -135,8 +144,10 @@ def _unlink(files: Iterable[str]) -> None:
 
 
 def _note_removal(connection: Connection) -> None:
-    connection.execute(delete(Meta).where(Meta.key == _LAST_REMOVAL))
-    connection.execute(insert(Meta).values(key=_LAST_REMOVAL, value=uuid.uuid4().hex))
+    value = uuid.uuid4().hex
+    # Not deleted and inserted: two who do that at once would both find nothing to delete, and one the other's.
+    if connection.execute(update(Meta).where(Meta.key == _LAST_REMOVAL).values(value=value)).rowcount == 0:
+        connection.execute(insert(Meta).values(key=_LAST_REMOVAL, value=value))
 
 
 def _ended(job_ids: Sequence[int]) -> tuple[Any, ...]:

@@ -9,9 +9,9 @@ from sqlalchemy import Row
 
 from bgjobs.exceptions import InvalidTransition
 from bgjobs.lookups import jobs
-from bgjobs.models import RUNNING
+from bgjobs.models import RUNNING, SUPERVISED
 
-IN_ITS_OWN_PROCESS = (jobs.c.status == RUNNING, jobs.c.backend == "local")
+IN_ITS_OWN_PROCESS = (jobs.c.status == RUNNING, jobs.c.backend.in_(SUPERVISED))
 
 
 def not_running_so(row: Row[Any], action: str) -> InvalidTransition:
@@ -22,6 +22,6 @@ def not_running_so(row: Row[Any], action: str) -> InvalidTransition:
 def _shown_status(row: Row[Any]) -> str:
     if row.status != RUNNING:
         return str(row.status)
-    if row.backend != "local":
+    if row.backend not in SUPERVISED:
         return "running in a process of the application"
     return "paused" if row.paused_at is not None else "running"

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, Engine, text
 # PostgreSQL's ends with the transaction. SQLite's own write lock is taken by the BEGIN.
 _LOCKS = {
     "postgresql": "SELECT pg_advisory_xact_lock(4208317519)",
-    "mysql": "SELECT GET_LOCK('bgjobs_upgrade', 60)",
-    "mariadb": "SELECT GET_LOCK('bgjobs_upgrade', 60)",
+    "mysql": "SELECT GET_LOCK('bgjobs_upgrade', 25)",
+    "mariadb": "SELECT GET_LOCK('bgjobs_upgrade', 25)",
 }
 # Else it would be held as long as the connection stays in the pool.
 _UNLOCK = "SELECT RELEASE_LOCK('bgjobs_upgrade')"

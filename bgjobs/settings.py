@@ -70,6 +70,7 @@ _seconds = _number("seconds", 0, LONGEST_DELAY)
 _days = _number("days", 0, LONGEST_DELAY / 86400)
 # An attempt that may not run at all is a mistake; the clock of a test may be this fast.
 _timeout = _number("seconds", 0.001, LONGEST_DELAY)
+_lease = _number("seconds", 1, 86400)
 
 
 def _database_uri(value: Any) -> str:
@@ -81,6 +82,16 @@ def _database_uri(value: Any) -> str:
             "BGJOBS_DATABASE_URI must be an SQLAlchemy URL such as sqlite:////srv/shop/jobs.db",
             setting="BGJOBS_DATABASE_URI",
         ) from None
+
+
+def _broker_url(value: Any) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9+]*://.*", _text(value)):
+        # It is not shown: it may hold the password.
+        raise ConfigurationError(
+            "BGJOBS_BROKER_URL must be a URL such as redis://127.0.0.1:6379/0 or amqp://user:password@host//",
+            setting="BGJOBS_BROKER_URL",
+        )
+    return str(value)
 
 
 def _url_path(value: Any) -> str:
@@ -126,6 +137,7 @@ class Settings:
     """Every ``BGJOBS_…`` key. A value of None means "not set": what follows from that is said behind it."""
 
     backend: str = _setting("local", _one_of(BACKENDS))
+    broker_url: str | None = _setting(None, _broker_url)  # celery: that of the application's own Celery
     database_uri: str | None = _setting(None, _database_uri)  # the application's own database
     runner: Any = _setting(None, _class_or_path)  # CustomBackgroundJobRunner
     approved_classes: Any = _setting((), _classes)
@@ -141,6 +153,8 @@ class Settings:
     memory: int | None = _setting(None, memory_size)  # no limit
     nice: int | None = _setting(None, niceness)  # as nice as the supervisor
     kill_grace: float = _setting(10.0, _seconds)  # what container engines give, too
+    # Long enough for a busy host and for a database that is started anew; its jobs wait so long when it is gone.
+    lease: float = _setting(30.0, _lease)
     max_pending: int | None = _setting(None, _whole(1, 2**31))  # no limit
     state_dir: str | None = _setting(None, _text)  # <instance>/bgjobs
     log_dir: str | None = _setting(None, _text)  # <instance>/logs

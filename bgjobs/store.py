@@ -7,7 +7,7 @@ records are written to ``job_logs`` in that transaction and to the log files aft
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +31,7 @@ from bgjobs import clock, metrics
 from bgjobs import custom_logger as wording
 from bgjobs.custom_logger import CustomLogger, LogEntry
 from bgjobs.database import Database
+from bgjobs.deadlocks import outlasting_deadlocks
 from bgjobs.exceptions import InvalidTransition, QueueFull
 from bgjobs.limits import Limits
 from bgjobs.lookups import (
@@ -43,6 +44,7 @@ from bgjobs.lookups import (
     logs,
     pending,
     possible_id,
+    published,
     whole_number,
 )
 from bgjobs.models import (
@@ -53,7 +55,8 @@ from bgjobs.models import (
     RUNNING,
     Meta,
 )
-from bgjobs.prepared import Prepared
+from bgjobs.notify import ring_at_commit
+from bgjobs.prepared import Prepared, together
 from bgjobs.redaction import Redactor, escape
 from bgjobs.retry import RetryDelay
 from bgjobs.runner.outcome import Execution, Outcome
@@ -100,6 +103,7 @@ class Store:
             changes.write_logs()
         self.logger.write(changes.entries)
 
+    @outlasting_deadlocks
     def cancel(self, job_id: int, *, by: str | None = None) -> str:
         """Cancel a pending job, or ask a running one to stop. Returns its status then. ``by`` says who does it.
 
@@ -108,6 +112,7 @@ class Store:
         with self.changing() as changes:
             return changes.cancel(job_id, by=by)
 
+    @outlasting_deadlocks
     def retry(self, job_id: int) -> None:
         """Put a failed or cancelled job back to pending, with all its retries.
 
@@ -133,28 +138,13 @@ class Changes:
         if max_pending is not None:
             self._refuse_when_full(max_pending, len(new))
         now = now or clock.now()
-        return [self._enqueue(job, now) for job in new]
+        job_ids = _INSERT_JOB.insert(self.connection, [_row_of(job, now) for job in new])
+        for job_id, job in zip(job_ids, new, strict=True):
+            self._tell_of_dispatch(job_id, job)
+        ring_at_commit(self.connection)
+        return job_ids
 
-    def _enqueue(self, job: NewJob, now: datetime) -> int:
-        values = {
-            "class_name": job.class_name,
-            "method_name": job.method_name,
-            "parameters": job.parameters,
-            "status": PENDING,
-            "queue": job.queue,
-            "priority": job.priority,
-            "retry_count": job.retry_count,
-            "max_retries": job.max_retries,
-            "retry_delay": job.retry_delay,
-            "timeout": job.timeout,
-            "limits": job.limits,
-            "scheduled_at": job.scheduled_at,
-            "created_at": now,
-            "updated_at": now,
-            "attempt": 0,
-            "retry_of": job.retry_of,
-        }
-        job_id = _INSERT_JOB.insert(self.connection, values)
+    def _tell_of_dispatch(self, job_id: int, job: NewJob) -> None:
         shown = {
             "id": job_id,
             "class_name": job.class_name,
@@ -165,7 +155,6 @@ class Changes:
             "scheduled_at": f"{job.scheduled_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
         }
         self._tell(*wording.dispatched(_Named(job_id, job.class_name, job.method_name), shown))
-        return job_id
 
     def claim(
         self,
@@ -174,52 +163,60 @@ class Changes:
         backend: str,
         output_path: Any = None,
         job_ids: Sequence[int] | None = None,
+        messages: Collection[tuple[int, str]] | None = None,
         now: datetime | None = None,
     ) -> list[Execution]:
         """Give due jobs to waiting processes, one each, most urgent first, and make them running.
 
         Returns the executions in the order of ``seats``; there are fewer where fewer are due.
-        ``job_ids`` claims these jobs and no others, due or not. ``output_path`` says, for an execution,
-        where its output will lie.
+        ``job_ids`` claims these jobs and no others, due or not; ``messages``, each a job's id and its token,
+        those that were published so and still wait for it. ``output_path`` says, for an execution, where its
+        output will lie.
         """
         now = now or clock.now()
-        rows = due(self.connection, len(seats), now) if job_ids is None else pending(self.connection, job_ids)
+        if messages is not None:
+            rows = published(self.connection, messages)
+        elif job_ids is not None:
+            rows = pending(self.connection, job_ids)
+        else:
+            rows = due(self.connection, len(seats), now)
         executions = [
-            execution_of(row, token=uuid.uuid4().hex, attempt=whole_number(row.attempt) + 1)
+            execution_of(
+                row,
+                token=uuid.uuid4().hex if messages is None else row.execution_token,
+                attempt=whole_number(row.attempt) + 1,
+            )
             for row in rows[: len(seats)]
         ]
         if not executions:
             return []
         seated = list(zip(executions, seats, strict=False))
-        _CLAIM.execute(
-            self.connection,
-            [
-                {
-                    "key": job.id,
-                    "token": job.token,
-                    "attempt_number": job.attempt,
-                    "by_backend": backend,
-                    "now": now,
-                    **{f"new_{column}": value for column, value in seat.items()},
-                }
-                for job, seat in seated
-            ],
-        )
-        _INSERT_ATTEMPT.execute(
-            self.connection,
-            [
-                {
-                    "background_job_id": job.id,
-                    "number": job.attempt,
-                    "execution_token": job.token,
-                    "pid": seat["pid"],
-                    "host": seat["host"],
-                    "started_at": now,
-                    "output_path": None if output_path is None else output_path(job),
-                }
-                for job, seat in seated
-            ],
-        )
+        claims = [
+            {
+                "key": job.id,
+                "token": job.token,
+                "attempt_number": job.attempt,
+                "by_backend": backend,
+                "now": now,
+                **{f"new_{column}": value for column, value in seat.items()},
+            }
+            for job, seat in seated
+        ]
+        begun = [
+            {
+                "background_job_id": job.id,
+                "number": job.attempt,
+                "execution_token": job.token,
+                "pid": seat["pid"],
+                "host": seat["host"],
+                "started_at": now,
+                "output_path": None if output_path is None else output_path(job),
+            }
+            for job, seat in seated
+        ]
+        with together(self.connection):
+            _CLAIM.execute(self.connection, claims)
+            _INSERT_ATTEMPT.execute(self.connection, begun)
         self._tell(*(wording.started(job) for job in executions))
         return executions
 
@@ -251,12 +248,16 @@ class Changes:
         ]
         if not changes:
             return {}
-        for statement, part in ((_FINISH, "job"), (_END_ATTEMPT, "attempt")):
-            statement.execute(
-                self.connection,
-                [{"key": job.id, "token": job.token, **_new(getattr(change, part))} for job, change in changes],
-            )
-        metrics.count(self.connection, _counted(changes, current, now), now)
+        with together(self.connection):
+            for statement, part in ((_FINISH, "job"), (_END_ATTEMPT, "attempt")):
+                statement.execute(
+                    self.connection,
+                    [
+                        {"key": job.id, "token": job.token, **_new(getattr(change, part))}
+                        for job, change in changes
+                    ],
+                )
+            metrics.count(self.connection, _counted(changes, current, now), now)
         for _, change in changes:
             self._tell(*change.entries)
         return {job.token: change.status for job, change in changes}
@@ -274,6 +275,7 @@ class Changes:
             .where(jobs.c.id == job_id, jobs.c.status == RUNNING, jobs.c.cancel_requested_at.is_(None))
             .values(cancel_requested_at=now, cancel_requested_by=who(by), updated_at=now)
         )
+        ring_at_commit(self.connection)
         return RUNNING
 
     def cancel_pending(self, job_id: int, *, by: str | None = None, now: datetime | None = None) -> bool:
@@ -315,12 +317,14 @@ class Changes:
                 progress_done=None,
                 progress_total=None,
                 progress_message=None,
+                published_at=None,
             )
         )
         row = job_row(self.connection, job_id)
         if again.rowcount != 1:
             raise InvalidTransition(job_id, str(row.status), "retried")
         self._tell(wording.retried_by_hand(_named(row)))
+        ring_at_commit(self.connection)
 
     def progress(
         self,
@@ -412,6 +416,27 @@ def _named(row: Row[Any]) -> _Named:
     return _Named(row.id, str(row.class_name), str(row.method_name))
 
 
+def _row_of(job: NewJob, now: datetime) -> dict[str, Any]:
+    return {
+        "class_name": job.class_name,
+        "method_name": job.method_name,
+        "parameters": job.parameters,
+        "status": PENDING,
+        "queue": job.queue,
+        "priority": job.priority,
+        "retry_count": job.retry_count,
+        "max_retries": job.max_retries,
+        "retry_delay": job.retry_delay,
+        "timeout": job.timeout,
+        "limits": job.limits,
+        "scheduled_at": job.scheduled_at,
+        "created_at": now,
+        "updated_at": now,
+        "attempt": 0,
+        "retry_of": job.retry_of,
+    }
+
+
 def _new(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values under names that do not collide with the columns of a bound UPDATE."""
     return {f"new_{column}": value for column, value in values.items()}
@@ -493,6 +518,7 @@ _CLAIM = Prepared(
         paused_at=null(),
         paused_by=null(),
         paused_seconds=null(),
+        published_at=null(),
         **{column: bindparam(f"new_{column}") for column in _PROCESS_COLUMNS},
     )
 )

@@ -21,6 +21,7 @@ from bgjobs.custom_logger import LogEntry, console
 from bgjobs.database import same_database
 from bgjobs.database_errors import answering
 from bgjobs.exceptions import ConfigurationError, EnqueueWouldDeadlock, InvalidParameters, JobRunnerException
+from bgjobs.fail_points import ARMED, reach
 from bgjobs.store import Changes, NewJob
 
 _WAITING = "bgjobs_waiting_for_the_commit"
@@ -45,6 +46,8 @@ def enqueue_in_session(
         changes = Changes(connection, state.redactor)
         job_ids = changes.enqueue_all(jobs, max_pending=state.settings.max_pending)
         changes.write_logs()
+        if ARMED:
+            reach("enqueue.before_commit")
     _announce_after_commit(state, real, job_ids, changes.entries)
     return job_ids
 
@@ -117,5 +120,7 @@ def _announce_if_committed(state: AppState, job_ids: list[int], entries: list[Lo
     with state.store.database.reading() as connection:
         committed = lookups.existing(connection, job_ids[:1])  # all of them, or none
     if committed:
+        if ARMED:
+            reach("enqueue.after_commit")
         state.store.logger.write(entries)
         state.backend.dispatched(job_ids)

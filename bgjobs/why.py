@@ -19,15 +19,19 @@ from bgjobs import clock, lookups
 from bgjobs.app_state import AppState
 from bgjobs.database import SCHEMA_REVISION
 from bgjobs.exceptions import JobRunnerException
+from bgjobs.leases import machine_of
 from bgjobs.models import CANCELLED, COMPLETED, FAILED, RUNNING
 from bgjobs.output import read_tail
+from bgjobs.processes.identity import host_name
 from bgjobs.redaction import escape, mask_urls, shorten
+from bgjobs.supervisor.elsewhere import Elsewhere, at_work, supervisors_elsewhere
 from bgjobs.supervisor.status import SupervisorStatus, last_status, supervisor_status
 
 AHEAD_MOST = 1000
 """More jobs before this one than that are not counted."""
 NOTHING = "Nothing stands in its way: it starts within a second."
 _SHOWN_RUNNING = 5
+_SHOWN_SUPERVISORS = 3
 _LOG_TAIL = 4096
 _LONGEST = 500
 _ENDED = {COMPLETED: "completed", FAILED: "failed", CANCELLED: "was cancelled"}
@@ -52,17 +56,19 @@ def why(state: AppState, job_id: int, *, now: datetime | None = None) -> list[Re
     with state.store.database.reading() as connection:
         row = lookups.job_row(connection, job_id)
         claimable = lookups.claimable(connection, job_id, now)
+        others = supervisors_elsewhere(connection)
         if not claimable["pending"]:
-            return [Reason("It is pending", False, *_not_pending(row, now))]
-        supervisor = supervisor_status(state.folder) if state.settings.backend == "local" else None
+            return [Reason("It is pending", False, *_not_pending(row, others, now))]
+        here = supervisor_status(state.folder) if state.settings.backend != "inline" else None
+        supervisors = [status for status in (here, *at_work(others)) if status is not None]
         return [
             Reason("It is pending", True, "It waits to be started."),
             _due(row, now, holds=claimable["due"]),
             _open_queue(connection, row, now, holds=claimable["open_queue"]),
             _tables(state),
-            _supervisor(state, supervisor),
-            _application(supervisor),
-            _free_slot(connection, supervisor, now),
+            _supervisor(state, supervisors),
+            _application(supervisors),
+            _free_slot(connection, supervisors, now),
             _first_in_line(connection, row, now),
             _approved(state, row),
         ]
@@ -73,10 +79,15 @@ def obstacle(reasons: Sequence[Reason]) -> Reason | None:
     return next((reason for reason in reasons if not reason.holds), None)
 
 
-def _not_pending(row: Row[Any], now: datetime) -> tuple[str, str]:
+def _not_pending(row: Row[Any], others: Sequence[Elsewhere], now: datetime) -> tuple[str, str]:
     if row.status == RUNNING:
+        silent = [item for item in others if item.name == machine_of(row) and not item.is_heard_of]
+        if silent:
+            words = f"It was started on {_line(row.host)}, of which nobody has heard since its lease ended"
+            return f"{words}, {-silent[0].left:.0f} s ago.", "Nothing has to be done: another host runs it again."
+        where = "" if row.host in (None, host_name()) else f" on {_line(row.host)}"
         if row.paused_at is None:
-            return f"It runs, and was started {_ago(row.started_at, now)}.", ""
+            return f"It runs{where}, and was started {_ago(row.started_at, now)}.", ""
         return f"It was started {_ago(row.started_at, now)}, and is paused.", f"Run: flask bgjobs resume {row.id}"
     if row.status in _ENDED:
         remedy = "" if row.status == COMPLETED else f"To run it again: flask bgjobs retry {row.id}"
@@ -125,12 +136,15 @@ def _tables(state: AppState) -> Reason:
     return Reason(condition, False, words, "Update flask-bgjobs." if newer else "Run: flask bgjobs upgrade")
 
 
-def _supervisor(state: AppState, supervisor: SupervisorStatus | None) -> Reason:
+def _supervisor(state: AppState, supervisors: Sequence[SupervisorStatus]) -> Reason:
     condition = "A supervisor is at work"
-    if supervisor is not None:
-        warning = f" It warns: {_line(supervisor.warning)}" if supervisor.warning else ""
-        return Reason(condition, True, f"Pid {supervisor.pid} on {_line(supervisor.host)}.{warning}")
-    if state.settings.backend != "local":
+    if supervisors:
+        shown = [f"pid {item.pid} on {_line(item.host)}" for item in supervisors[:_SHOWN_SUPERVISORS]]
+        more = len(supervisors) - len(shown)
+        warning = next((f" It warns: {_line(item.warning)}" for item in supervisors if item.warning), "")
+        words = f"{', '.join(shown)}{f' and {more} more' if more else ''}.{warning}"
+        return Reason(condition, True, words[0].upper() + words[1:])
+    if state.settings.backend == "inline":
         words = "Jobs run in the process that dispatches them, and that process is not running this one any more."
         return Reason(condition, False, words, "Let a supervisor do it: set BGJOBS_BACKEND to local.")
     last_words = _last_words(state)
@@ -141,21 +155,22 @@ def _supervisor(state: AppState, supervisor: SupervisorStatus | None) -> Reason:
     return Reason(condition, False, words + last_words, "If none stays, ask why: flask bgjobs doctor")
 
 
-def _application(supervisor: SupervisorStatus | None) -> Reason:
+def _application(supervisors: Sequence[SupervisorStatus]) -> Reason:
     condition = "The application can be loaded"
-    if supervisor is None:
+    if not supervisors:
         return Reason(condition, True, "Nobody has tried yet.")
-    if supervisor.app_error is None:
+    if any(item.app_error is None for item in supervisors):
         return Reason(condition, True, "It loads in the background.")
-    words = f"It could not be loaded in the background: {_line(supervisor.app_error)}"
+    words = f"It could not be loaded in the background: {_line(supervisors[0].app_error)}"
     return Reason(condition, False, words, "Correct the error; the job starts by itself then.")
 
 
-def _free_slot(connection: Connection, supervisor: SupervisorStatus | None, now: datetime) -> Reason:
+def _free_slot(connection: Connection, supervisors: Sequence[SupervisorStatus], now: datetime) -> Reason:
     condition = "A slot is free"
-    if supervisor is None:
+    if not supervisors:
         return Reason(condition, True, "Nobody runs jobs.")
-    running, slots = lookups.longest_running(connection, supervisor.processes), supervisor.processes
+    slots = sum(item.processes for item in supervisors)
+    running = lookups.longest_running(connection, slots)
     if len(running) < slots:
         return Reason(condition, True, f"{len(running)} of {slots} are busy.")
     shown = [

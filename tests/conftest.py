@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from brokers import missing, own_broker
 from databases import SERVERS, answers, own_database
+from ports import free_port
 from sqlalchemy.engine import URL
 
 from bgjobs.database import Database
@@ -24,6 +27,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Playwright leaves an event loop in the main thread until its fixture ends, and asyncio.run() refuses to
     # work beside it. What takes longest comes last, too.
     items.sort(key=lambda item: BROWSER_TESTS in item.path.parents)
+
+
+def pytest_collection_finish() -> None:
+    """What thousands of tests consist of stays to the end: nobody need look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +61,24 @@ def servers() -> Iterator[Callable[[str, str], URL]]:
                 words = f"{server} does not answer at {SERVERS[server]}"
                 pytest.fail(words) if os.environ.get("BGJOBS_REQUIRE_SERVERS") else pytest.skip(words)
             return url_of(server, purpose)
+
+        yield url_or_skip
+
+
+@pytest.fixture(scope="session")
+def brokers() -> Iterator[Callable[[str, str], str]]:
+    """The URL of an empty broker, by its name and what it is for; made at first use. Skips where there is none."""
+    with ExitStack() as opened:
+
+        @cache
+        def url_of(broker: str, purpose: str) -> str:
+            return opened.enter_context(own_broker(broker, purpose, free_port))
+
+        def url_or_skip(broker: str, purpose: str) -> str:
+            if (lack := missing(broker)) is not None:
+                words = f"{broker} cannot be tested: {lack}"
+                pytest.fail(words) if os.environ.get("BGJOBS_REQUIRE_SERVERS") else pytest.skip(words)
+            return url_of(broker, purpose)
 
         yield url_or_skip
 

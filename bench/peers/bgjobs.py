@@ -74,3 +74,30 @@ class ReusedProcesses(ProcessPerJob):
     per_second = 1500
     processes = 2
     jobs_per_process = 1_000_000
+
+
+class _OnPostgreSQL(ProcessPerJob):
+    """The same with its tables on a server."""
+
+    def setup(self) -> None:
+        # Only here: SQLite is measured where there is no driver for a server, too.
+        from bench.postgres_db import OwnDatabase
+
+        self._database = OwnDatabase()
+        os.environ["FLASK_SQLALCHEMY_DATABASE_URI"] = self._database.url.replace("://", "+psycopg://", 1)
+        super().setup()
+        self.state.store.database.migrate()
+
+    def teardown(self) -> None:
+        super().teardown()
+        self._database.drop()
+
+
+class ProcessPerJobOnPostgreSQL(_OnPostgreSQL):
+    name = "bgjobs on PostgreSQL, a process a job"
+    note = "the same on PostgreSQL, full sync"
+
+
+class ReusedProcessesOnPostgreSQL(_OnPostgreSQL, ReusedProcesses):
+    name = "bgjobs on PostgreSQL, reused processes"
+    note = "the same with JOBS_PER_PROCESS = 1,000,000 and PROCESSES = 2"

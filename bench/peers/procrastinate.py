@@ -6,18 +6,11 @@ import contextlib
 import os
 from collections.abc import Sequence
 
-import psycopg
 from procrastinate import App, PsycopgConnector, SyncPsycopgConnector
-from psycopg import sql
 
 from bench import jobs
-from bench.driver import Driver, NotMeasured
-
-
-def server() -> str:
-    """The PostgreSQL server: on this host, unless the environment says another."""
-    return os.environ.get("BENCH_POSTGRES", "postgresql://127.0.0.1:5432")
-
+from bench.driver import Driver
+from bench.postgres_db import OwnDatabase
 
 app = App(connector=PsycopgConnector(conninfo=os.environ.get("BENCH_DATABASE", "")))
 TASKS = {"nothing": app.task(jobs.nothing, name="nothing"), "work": app.task(jobs.work, name="work")}
@@ -29,13 +22,8 @@ class TwoWorkers(Driver):
     per_second = 200
 
     def setup(self) -> None:
-        self._database = sql.Identifier(name := f"bgjobs_bench_{os.getpid()}")
-        try:
-            self._administer("CREATE DATABASE {}")
-        except psycopg.OperationalError as error:
-            reason = str(error).strip().splitlines()[0]
-            raise NotMeasured(f"no PostgreSQL answers at {server()} ({reason})") from error
-        os.environ["BENCH_DATABASE"] = url = f"{server()}/{name}"
+        self._database = OwnDatabase()
+        os.environ["BENCH_DATABASE"] = url = self._database.url
         self._opened = contextlib.ExitStack()
         self._opened.enter_context(app.replace_connector(SyncPsycopgConnector(conninfo=url, max_size=8)))
         self._opened.enter_context(app.open())
@@ -54,11 +42,7 @@ class TwoWorkers(Driver):
     def teardown(self) -> None:
         super().teardown()
         self._opened.close()
-        self._administer("DROP DATABASE {} WITH (FORCE)")
-
-    def _administer(self, statement: str) -> None:
-        with psycopg.connect(f"{server()}/postgres", autocommit=True, connect_timeout=2) as connection:
-            connection.execute(sql.SQL(statement).format(self._database))  # type: ignore[arg-type]
+        self._database.drop()
 
 
 if __name__ == "__main__":

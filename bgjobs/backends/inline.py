@@ -11,9 +11,11 @@ from collections.abc import Sequence
 
 from bgjobs import lookups
 from bgjobs.app_state import AppState
+from bgjobs.deadlocks import outlasting_deadlocks
 from bgjobs.models import PENDING
 from bgjobs.processes.identity import own_identity
-from bgjobs.runner.outcome import Execution
+from bgjobs.runner.outcome import Execution, Outcome
+from bgjobs.store import Store
 
 _LOOK_INTERVAL = 0.5
 
@@ -40,14 +42,24 @@ class InlineBackend:
         store = self._state.store
         with self._state.app.app_context():
             runner = self._state.runner_class()
-            with store.changing() as changes:
-                claimed = changes.claim([own_identity().columns()], backend="inline", job_ids=[job_id])
-            if not claimed:
+            job = _claim(store, job_id)
+            if job is None:
                 return None
-            (job,) = claimed
             outcome = runner.run(job, self._state.approval, _InlineReporter(self._state, job))
-        with store.changing() as changes:
-            return changes.finish([(job, outcome)]).get(job.token)
+        return _finish(store, job, outcome)
+
+
+@outlasting_deadlocks
+def _claim(store: Store, job_id: int) -> Execution | None:
+    with store.changing() as changes:
+        claimed = changes.claim([own_identity().columns()], backend="inline", job_ids=[job_id])
+    return claimed[0] if claimed else None
+
+
+@outlasting_deadlocks
+def _finish(store: Store, job: Execution, outcome: Outcome) -> str | None:
+    with store.changing() as changes:
+        return changes.finish([(job, outcome)]).get(job.token)
 
 
 class _InlineReporter:
@@ -56,6 +68,7 @@ class _InlineReporter:
         self._job = job
         self._look_at = 0.0
 
+    @outlasting_deadlocks
     def progress(self, done: float, total: float | None, message: str | None) -> None:
         with self._store.changing() as changes:
             changes.progress(self._job, done, total, message)

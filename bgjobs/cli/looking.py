@@ -15,6 +15,7 @@ from bgjobs.cli.printing import ago, print_json, print_logs, print_table, shown,
 from bgjobs.models import STATUSES, UNFINISHED
 from bgjobs.records import Record, job_with_story, newest_jobs, running_record
 from bgjobs.redaction import escape, escape_lines
+from bgjobs.supervisor.elsewhere import Elsewhere, supervisors_elsewhere
 from bgjobs.supervisor.status import supervisor_status
 from bgjobs.why import NOTHING, obstacle, why
 
@@ -32,6 +33,7 @@ def status_command(as_json: bool) -> None:
         running = [running_record(row) for row in lookups.running(connection)]
         counts = lookups.counts(connection)
         paused = [row.queue for row in lookups.queues_paused(connection)]
+        others = supervisors_elsewhere(connection)
     told = None if supervisor is None else asdict(supervisor)
     found: Record = {
         "supervisor": told
@@ -47,6 +49,11 @@ def status_command(as_json: bool) -> None:
     for message in (told or {}).get("warning"), (told or {}).get("app_error"):
         if message:
             click.echo(escape_lines(message), err=True)
+    if others:
+        print_table(
+            ("host", "pid", "jobs at once", "lease"),
+            [(item.status.host, item.status.pid, item.status.processes, _lease(item)) for item in others],
+        )
     if running:
         print_table(
             ("job", "pid", "what", "since"),
@@ -55,6 +62,10 @@ def status_command(as_json: bool) -> None:
     click.echo("  ".join(f"{name} {count:,}" for name, count in counts.items()))
     if paused:
         click.echo(f"paused queues: {', '.join(map(escape, paused))}")
+
+
+def _lease(supervisor: Elsewhere) -> str:
+    return f"{supervisor.left:.0f} s left" if supervisor.is_heard_of else f"ended {-supervisor.left:.0f} s ago"
 
 
 @bgjobs_commands.command("list")

@@ -10,6 +10,7 @@ import click
 from bgjobs.app_state import app_state
 from bgjobs.cli.group import as_json, bgjobs_commands, refusals_in_one_line
 from bgjobs.cli.printing import print_json
+from bgjobs.options import checked_queue
 from bgjobs.redaction import escape_lines
 from bgjobs.removal import Removed
 from bgjobs.supervisor import control
@@ -25,6 +26,18 @@ def supervise_command() -> None:
     if status is None:
         click.echo("Error: A supervisor is at work already; see flask bgjobs status.", err=True)
     sys.exit(1 if status is None else status)
+
+
+@bgjobs_commands.command("worker")
+@click.option("--queues", default="", help="Only these, with commas between; default: all that are in use.")
+@click.option("--processes", type=click.IntRange(1, 1024), help="Jobs at once; default: BGJOBS_PROCESSES.")
+@refusals_in_one_line
+def worker_command(queues: str, processes: int | None) -> None:
+    """Be a worker of the celery backend: publish due jobs, and run what comes to this machine."""
+    # Celery is optional, and only a worker needs it.
+    from bgjobs.backends.celery.worker import work
+
+    sys.exit(work(app_state(), [checked_queue(name) for name in queues.split(",") if name], processes))
 
 
 @bgjobs_commands.command("stop")

@@ -8,6 +8,7 @@ from bgjobs import by_hand
 from bgjobs.app_state import AppState
 from bgjobs.by_hand import note, on_the_dashboard
 from bgjobs.custom_logger import console
+from bgjobs.deadlocks import outlasting_deadlocks
 from bgjobs.exceptions import InvalidTransition, JobRunnerException
 from bgjobs.killing import kill_on
 from bgjobs.lookups import job_row
@@ -15,6 +16,7 @@ from bgjobs.pausing import pause_on, resume_on
 from bgjobs.removal import remove
 
 
+@outlasting_deadlocks
 def retry(state: AppState, job_id: int, by: str | None) -> None:
     """Put a failed or cancelled job back to pending. Raises :class:`~bgjobs.exceptions.JobNotFound` and
     :class:`~bgjobs.exceptions.InvalidTransition`, as all of them do."""
@@ -23,6 +25,7 @@ def retry(state: AppState, job_id: int, by: str | None) -> None:
     hurry(lambda: state.backend.dispatched([job_id]))
 
 
+@outlasting_deadlocks
 def undo(state: AppState, job_id: int, by: str | None) -> None:
     """Take back a retry: cancel the job, unless it has been started."""
     with state.store.changing() as changes:
@@ -32,6 +35,7 @@ def undo(state: AppState, job_id: int, by: str | None) -> None:
         note(changes, job_id, "Retry taken back", by)
 
 
+@outlasting_deadlocks
 def cancel(state: AppState, job_id: int, by: str | None) -> None:
     """Cancel a pending job, or ask a running one to stop."""
     with state.store.changing() as changes:
@@ -39,6 +43,7 @@ def cancel(state: AppState, job_id: int, by: str | None) -> None:
     hurry(state.backend.wake)
 
 
+@outlasting_deadlocks
 def kill(state: AppState, job_id: int, by: str | None) -> None:
     """End a running job at once, with everything it started."""
     with state.store.changing() as changes:
@@ -47,6 +52,7 @@ def kill(state: AppState, job_id: int, by: str | None) -> None:
     hurry(state.backend.wake)
 
 
+@outlasting_deadlocks
 def pause(state: AppState, job_id: int, by: str | None) -> None:
     """Hold up a running job."""
     with state.store.changing() as changes:
@@ -54,6 +60,7 @@ def pause(state: AppState, job_id: int, by: str | None) -> None:
     hurry(state.backend.wake)
 
 
+@outlasting_deadlocks
 def resume(state: AppState, job_id: int, by: str | None) -> None:
     """Let a paused job go on."""
     with state.store.changing() as changes:

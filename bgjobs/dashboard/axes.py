@@ -6,18 +6,55 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from bgjobs.dashboard.formats import MONTHS
+from bgjobs.dashboard.formats import MONTHS, exact
 
 _CLEAR = 6.0  # percent at both ends where no label has room
 _MINUTES = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080)
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
-    """A label of an axis: ``at`` is in percent from the left, or in units from the top."""
+class Label:
+    """What a point is called. Of a time the words are in UTC; ``iso`` is the time, and ``form`` how it is said in
+    another zone, by a name of zones.js."""
 
-    at: float
     text: str
+    iso: str = ""
+    form: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick(Label):
+    """A label of an axis: ``at`` is in percent from the left, or in units from the top. ``day`` is the width of a
+    day in percent, of one that stands at midnight: another zone has that at another place."""
+
+    at: float = 0.0
+    day: float = 0.0
+
+
+def to_the_minute(moment: datetime) -> Label:
+    """``12:04``"""
+    return _label(moment, f"{moment:%H:%M}", "minute")
+
+
+def to_the_second(moment: datetime) -> Label:
+    """``12:04:31``"""
+    return _label(moment, f"{moment:%H:%M:%S}", "second")
+
+
+def to_the_millisecond(moment: datetime) -> Label:
+    """``24 Nov 2026, 12:04:31.120``"""
+    milliseconds = f".{moment.microsecond // 1000:03}"
+    text = f"{exact(moment).removesuffix(' UTC')}{milliseconds}"
+    return Label(text, f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}{milliseconds}Z", "millisecond")
+
+
+def with_its_day(moment: datetime) -> Label:
+    """``24 Nov, 12:04``"""
+    return _label(moment, f"{_day(moment)}, {moment:%H:%M}", "day")
+
+
+def tick_at(at: float, label: Label) -> Tick:
+    return Tick(label.text, label.iso, label.form, at)
 
 
 def plain(number: float) -> str:
@@ -51,8 +88,13 @@ def time_ticks(start: datetime, end: datetime, *, count: int = 6) -> list[Tick]:
         moment = midnight + timedelta(minutes=number * step)
         at = (moment - start).total_seconds() / seconds * 100
         if _CLEAR <= at <= 100 - _CLEAR:
-            found.append(Tick(round(at, 2), _day(moment) if step >= 1440 else f"{moment:%H:%M}"))
+            day = Tick(_day(moment), at=round(at, 2), day=round(86400 / seconds * 100, 2))
+            found.append(day if step >= 1440 else tick_at(round(at, 2), to_the_minute(moment)))
     return found
+
+
+def _label(moment: datetime, text: str, form: str) -> Label:
+    return Label(text, f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", form)
 
 
 def _day(moment: datetime) -> str:

@@ -13,9 +13,21 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import Any
 
-from bgjobs.dashboard.axes import Tick, plain, round_steps
+from bgjobs.dashboard.axes import Label, Tick, plain, round_steps
 
-__all__ = ["MOST_POINTS", "WIDTH", "Chart", "Series", "Tick", "bars", "lines", "plain", "sparkline", "thinned"]
+__all__ = [
+    "MOST_POINTS",
+    "WIDTH",
+    "Chart",
+    "Label",
+    "Series",
+    "Tick",
+    "bars",
+    "lines",
+    "plain",
+    "sparkline",
+    "thinned",
+]
 
 WIDTH = 600
 """Units across a plot. It is stretched to the width that there is."""
@@ -51,13 +63,14 @@ class Point:
     left: float
     width: float
     text: str
+    label: Label  # with which the text begins
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """A row of the table that says the same as the drawing."""
 
-    label: str
+    label: Label
     values: tuple[str, ...]
 
 
@@ -81,7 +94,7 @@ Words = Callable[[float], str]
 
 
 def bars(
-    labels: Sequence[str],
+    labels: Sequence[Label],
     series: Sequence[Series],
     *,
     height: int = 144,
@@ -111,7 +124,7 @@ def bars(
 
 
 def lines(
-    labels: Sequence[str],
+    labels: Sequence[Label],
     series: Sequence[Series],
     *,
     places: Sequence[float] | None = None,
@@ -156,7 +169,7 @@ def thinned(points: Sequence[Any], most: int = MOST_POINTS) -> list[Any]:
     return [points[round(index * (len(points) - 1) / (most - 1))] for index in range(most)]
 
 
-def _checked(labels: Sequence[str], series: Sequence[Series]) -> list[Series]:
+def _checked(labels: Sequence[Label], series: Sequence[Series]) -> list[Series]:
     """The series with a gap wherever there is no number."""
     if len(labels) > MOST_POINTS or len(series) > MOST_SERIES:
         raise ValueError(f"a chart has {MOST_POINTS} points and {MOST_SERIES} series at the most")
@@ -198,23 +211,25 @@ def _around(places: Sequence[float]) -> list[tuple[float, float]]:
 
 
 def _ticks(steps: Sequence[float], height: int, words: Words) -> tuple[Tick, ...]:
-    return tuple(Tick(round(height * (1 - step / steps[-1]), 1), words(step)) for step in steps[1:])
+    return tuple(Tick(words(step), at=round(height * (1 - step / steps[-1]), 1)) for step in steps[1:])
 
 
 def _points(
-    labels: Sequence[str], spans: Sequence[tuple[float, float]], series: Sequence[Series], words: Words
+    labels: Sequence[Label], spans: Sequence[tuple[float, float]], series: Sequence[Series], words: Words
 ) -> tuple[Point, ...]:
     found = []
     for index, (label, (left, right)) in enumerate(zip(labels, spans, strict=True)):
         values = [(one.name, one.values[index]) for one in series]
         said = ", ".join(f"{name} {words(value)}" for name, value in values if value)
         if said:
-            found.append(Point(round(left * 100, 2), round((right - left) * 100, 2), f"{label}: {said}"))
+            found.append(
+                Point(round(left * 100, 2), round((right - left) * 100, 2), f"{label.text}: {said}", label)
+            )
     return tuple(found)
 
 
 def _table(
-    labels: Sequence[str], series: Sequence[Series], words: Words, *, empty: tuple[float | None, ...]
+    labels: Sequence[Label], series: Sequence[Series], words: Words, *, empty: tuple[float | None, ...]
 ) -> tuple[Line, ...]:
     rows = zip(labels, zip(*(one.values for one in series), strict=True), strict=True)
     return tuple(

@@ -13,6 +13,7 @@ from bgjobs.dashboard.pulse import Pulse
 from bgjobs.exceptions import JobRunnerException
 from bgjobs.lookups import next_due
 from bgjobs.redaction import escape, escape_lines, mask_urls
+from bgjobs.supervisor.elsewhere import at_work, supervisors_elsewhere
 from bgjobs.supervisor.status import SupervisorStatus, supervisor_status
 
 # A supervisor takes some tenths of a second to come up: no reason to worry anybody.
@@ -35,6 +36,7 @@ class Notice:
     text: str
     command: str = ""
     detail: str = ""
+    is_absence: bool = False  # the page of a job that waits says so itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +71,25 @@ class Alarm:
 def health(state: AppState, pulse: Pulse, alarm: Alarm, now: datetime) -> Health:
     """How it stands with the jobs of ``state``."""
     counts = pulse.running, pulse.pending
-    if state.settings.backend != "local":
+    if state.settings.backend == "inline":
         return Health("Jobs run in the process that dispatches them", True, *counts)
     supervisor = supervisor_status(state.folder)
     if supervisor is not None:
         return Health("Supervisor running", True, *counts, _complaints(supervisor))
     if pulse.pending.number or pulse.running.number:
         alarm.ring(state)
+    hosts = _hosts_at_work(state)
+    if hosts:
+        return Health(
+            f"Supervisor running on {hosts[0] if len(hosts) == 1 else f'{len(hosts)} hosts'}", True, *counts
+        )
     words = "No supervisor; the next job starts one" if state.settings.autostart else "No supervisor"
     return Health(words, False, *counts, _absence(state, now) if pulse.pending.number else ())
+
+
+def _hosts_at_work(state: AppState) -> list[str]:
+    with state.store.database.reading() as connection:
+        return [escape(status.host) for status in at_work(supervisors_elsewhere(connection))]
 
 
 def _complaints(supervisor: SupervisorStatus) -> tuple[Notice, ...]:
@@ -91,9 +103,10 @@ def _complaints(supervisor: SupervisorStatus) -> tuple[Notice, ...]:
 
 def _absence(state: AppState, now: datetime) -> tuple[Notice, ...]:
     if not state.settings.autostart:
-        return (Notice("warning", f"{_NOBODY} Start one:", "flask bgjobs supervise"),)
+        return (Notice("warning", f"{_NOBODY} Start one:", "flask bgjobs supervise", is_absence=True),)
     with state.store.database.reading() as connection:
         due = next_due(connection)
     if due is None or (now - due).total_seconds() < _WORRY_AFTER:
         return ()
-    return (Notice("warning", f"{_NOBODY} One is being started. If none stays, ask why:", "flask bgjobs doctor"),)
+    words = f"{_NOBODY} One is being started. If none stays, ask why:"
+    return (Notice("warning", words, "flask bgjobs doctor", is_absence=True),)

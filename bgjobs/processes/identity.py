@@ -18,6 +18,7 @@ import psutil
 from bgjobs.clock import steady
 
 _HAS_PROC = sys.platform == "linux"
+HOST_NAME = "BGJOBS_HOST_NAME"
 Judgement = Literal["alive", "gone", "unknown"]
 
 
@@ -98,8 +99,12 @@ def _start_time_by_psutil(pid: int) -> str | None:
 
 @cache
 def host_name() -> str:
-    """The name of this host."""
-    return socket.gethostname()[:255]
+    """The name of this host: what ``BGJOBS_HOST_NAME`` in the environment says, or else what the system does.
+
+    A container may have another name each time it is started, and then looks like another host each time.
+    """
+    name = os.environ.get(HOST_NAME) or socket.gethostname()
+    return name.encode("utf-8", "backslashreplace").decode()[:255]
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from bgjobs.app_state import AppState
+from bgjobs.deadlocks import outlasting_deadlocks
 from bgjobs.processes.channel import Channel
 from bgjobs.runner.outcome import Execution
 from bgjobs.store import Changes
@@ -18,6 +19,7 @@ class Reporter:
         self._state = state
         self._job = job
 
+    @outlasting_deadlocks
     def progress(self, done: float, total: float | None, message: str | None) -> None:
         if not self._channel.send({"progress": [done, total, message], "token": self._job.token}):
             with self._changing() as changes:

@@ -44,7 +44,8 @@ class Traces:
 
     ``exit_status`` is negative for a signal and None where nobody could see it; ``by_us`` says that we sent
     the signal; ``progress`` is what the job said last: done, total, message; ``output`` is the end of what it
-    printed, None where nobody looked.
+    printed, None where nobody looked; ``silent_host`` is the one that ran it and has not been heard of for
+    ``silent_for`` seconds.
     """
 
     exit_status: int | None = None
@@ -52,6 +53,8 @@ class Traces:
     out_of_memory: OutOfMemory = "unknown"
     progress: Sequence[Any] | None = None
     output: str | None = None
+    silent_host: str | None = None
+    silent_for: float = 0.0
 
 
 def lost(job: Execution, traces: Traces, usage: Outcome | None = None) -> Outcome:
@@ -80,6 +83,9 @@ def told_of(traces: Traces, usage: Outcome, because: str = "") -> Outcome:
 
 def describe_end(traces: Traces) -> str:
     """How the process ended, and who ended it."""
+    if traces.silent_host is not None:
+        host = escape(shorten(traces.silent_host, _LONGEST_QUOTE))
+        return f"the host {host} has not been heard of for {traces.silent_for:g} s"
     words = describe_exit(traces.exit_status)
     if traces.exit_status is None or traces.exit_status >= 0:
         return words

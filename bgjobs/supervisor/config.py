@@ -22,6 +22,7 @@ class SupervisorConfig:
     password)."""
 
     app_name: str
+    backend: str
     database_url: str
     folder: str
     log_dir: str
@@ -34,6 +35,7 @@ class SupervisorConfig:
     idle_timeout: float
     kill_grace: float
     output_max: int
+    lease: float
     retention: Retention
 
     @classmethod
@@ -41,6 +43,7 @@ class SupervisorConfig:
         settings = state.settings
         return cls(
             app_name=state.app.name,
+            backend=settings.backend,
             database_url=state.database_url.render_as_string(hide_password=False),
             folder=state.folder.path,
             log_dir=str(settings.log_dir),
@@ -53,6 +56,7 @@ class SupervisorConfig:
             idle_timeout=settings.idle_timeout,
             kill_grace=settings.kill_grace,
             output_max=settings.output_max,
+            lease=settings.lease,
             retention=retention_of(settings),
         )
 

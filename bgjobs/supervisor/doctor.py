@@ -15,6 +15,7 @@ from bgjobs.database import SCHEMA_REVISION
 from bgjobs.exceptions import JobRunnerException
 from bgjobs.processes.server import Server
 from bgjobs.supervisor.config import SupervisorConfig
+from bgjobs.supervisor.elsewhere import at_work, supervisors_elsewhere
 from bgjobs.supervisor.status import supervisor_status
 
 _LOADS_WITHIN = 60.0
@@ -107,6 +108,10 @@ def _application(state: AppState) -> Finding:
 def _supervisor(state: AppState) -> Finding:
     status = supervisor_status(state.folder)
     if status is None:
+        with state.store.database.reading() as connection:
+            hosts = sorted({item.host for item in at_work(supervisors_elsewhere(connection))})
+        if hosts:
+            return True, f"none is running here; there is one on {', '.join(hosts)}", ""
         if state.settings.autostart:
             return True, "none is running; it comes with the next job", ""
         with state.store.database.reading() as connection:

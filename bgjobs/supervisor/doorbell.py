@@ -9,27 +9,29 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-_NAME = "bell"
+from bgjobs.supervisor.sockets import address_in
+
+SUPERVISOR = "bell"
+DISPATCHER = "dispatcher-bell"
+"""The bell of the process that publishes jobs, where there is one on this host."""
 # Rings that are taken in at once: more than the kernel lets wait, and an end for who rings without a pause.
 _MOST_RINGS = 1000
 
 
 class Doorbell:
-    """The supervisor's side."""
+    """The side of who is woken."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, name: str = SUPERVISOR) -> None:
         self._folder = folder
+        self._name = name
         self._socket: socket.socket | None = None
 
     def open(self) -> None:
         """Listen. Only the holder of the supervisor's lock does, so a socket that lies there is a dead one's."""
-        with _address(self._folder) as address:
+        with address_in(self._folder, self._name) as address:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(os.path.join(self._folder, _NAME))
+                os.unlink(os.path.join(self._folder, self._name))
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             self._socket.bind(address)
         self._socket.setblocking(False)
@@ -52,14 +54,14 @@ class Doorbell:
         """Stop listening: from now on who rings knows that nobody is there."""
         if self._socket is not None:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(os.path.join(self._folder, _NAME))
+                os.unlink(os.path.join(self._folder, self._name))
             self._socket.close()
             self._socket = None
 
 
-def ring(folder: str) -> bool:
-    """Wake the supervisor of this state folder. False when there is none."""
-    with _address(folder) as address, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
+def ring(folder: str, name: str = SUPERVISOR) -> bool:
+    """Wake the supervisor of this state folder, or who else listens. False when there is none."""
+    with address_in(folder, name) as address, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
         bell.setblocking(False)
         try:
             bell.sendto(b"!", address)
@@ -68,17 +70,3 @@ def ring(folder: str) -> bool:
         except OSError:
             return False
     return True
-
-
-@contextmanager
-def _address(folder: str) -> Iterator[str]:
-    """The address of the socket. A Unix address has 108 bytes at most, and folders are longer than that;
-    on Linux the folder's descriptor stands for it, however long its name is."""
-    if sys.platform != "linux":
-        yield os.path.join(folder, _NAME)
-        return
-    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{descriptor}/{_NAME}"
-    finally:
-        os.close(descriptor)

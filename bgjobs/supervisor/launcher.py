@@ -15,7 +15,7 @@ from bgjobs.processes.server import AHEAD
 from bgjobs.supervisor.config import SupervisorConfig
 from bgjobs.supervisor.doorbell import ring
 from bgjobs.supervisor.lock import FileLock
-from bgjobs.supervisor.status import supervisor_status
+from bgjobs.supervisor.status import SupervisorStatus, supervisor_status
 
 # A log that nobody reads must not fill the disk: it starts anew, keeping one old file.
 _LOG_LIMIT = 1024 * 1024
@@ -59,10 +59,10 @@ def launch_supervisor(config: SupervisorConfig) -> None:
 
 
 def has_made_room(config: SupervisorConfig) -> bool:
-    """Whether a supervisor that cannot load the application has left, because this process says otherwise how
-    to: somebody corrected a setting, and the supervisor still goes by the old one."""
+    """Whether a supervisor has left that goes by old settings: it runs jobs for another backend, or it cannot load
+    the application and this process says otherwise how to."""
     status = supervisor_status(config.state_folder)
-    if status is None or status.app_error is None or status.load_order == config.load_order():
+    if status is None or not (status.backend != config.backend or _cannot_load_otherwise(status, config)):
         return False
     with contextlib.suppress(ProcessLookupError):
         os.kill(status.pid, signal.SIGTERM)
@@ -72,6 +72,10 @@ def has_made_room(config: SupervisorConfig) -> bool:
             break
         time.sleep(0.01)
     return not listening
+
+
+def _cannot_load_otherwise(status: SupervisorStatus, config: SupervisorConfig) -> bool:
+    return status.app_error is not None and status.load_order != config.load_order()
 
 
 def _log(path: str) -> IO[bytes]:

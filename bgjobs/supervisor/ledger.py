@@ -13,6 +13,8 @@ from sqlalchemy.exc import StatementError
 
 from bgjobs import clock, lookups, output_store, samples
 from bgjobs import custom_logger as wording
+from bgjobs.custom_logger import console
+from bgjobs.deadlocks import outlasting_deadlocks
 from bgjobs.fail_points import ARMED, reach
 from bgjobs.limits import added_niceness
 from bgjobs.models import PENDING
@@ -25,17 +27,19 @@ from bgjobs.processes.out_of_memory import OutOfMemoryCounter
 from bgjobs.processes.pool import Pool
 from bgjobs.processes.process import Ended, Process
 from bgjobs.processes.watch import DeathWatch
-from bgjobs.runner.lost import Traces
+from bgjobs.runner.lost import Traces, lost
 from bgjobs.runner.outcome import Execution, Outcome
 from bgjobs.samples import Sample
 from bgjobs.state_folder import StateFolder, output_name
 from bgjobs.store import Changes, Store
+from bgjobs.supervisor.feed import Fed
 from bgjobs.supervisor.memory_guard import MemoryGuard
 from bgjobs.supervisor.output_feed import OutputFeed
 from bgjobs.supervisor.recovery import Recorded, seconds_run, survey
 from bgjobs.supervisor.requests import Requested, requested
 from bgjobs.supervisor.running import RunningJob
 from bgjobs.supervisor.sampling import Sampler
+from bgjobs.supervisor.tenancy import Tenancy
 
 _TAIL_OF_A_LOST_JOB = 16 * 1024
 # Jobs that a process has in hand at the most: what waits behind a job that turns out to be long waits with it.
@@ -45,8 +49,11 @@ _MOST_IN_HAND = 16
 class Ledger:
     """Every execution that this supervisor answers for, from its claim to its committed outcome."""
 
-    def __init__(self, store: Store, folder: StateFolder, kill_grace: float, output_max: int) -> None:
+    def __init__(
+        self, store: Store, folder: StateFolder, kill_grace: float, output_max: int, backend: str = "local"
+    ) -> None:
         self._store = store
+        self._backend = backend
         self._folder = folder
         self._kill_grace = kill_grace
         self._output_max = output_max
@@ -64,6 +71,7 @@ class Ledger:
         self.running: dict[str, RunningJob] = {}  # by execution token
         self.stopping = False
         self.put_back = False  # whether the last transaction made a job pending again
+        self.runs_elsewhere = False  # whether jobs ran on other machines when we looked last
 
     @property
     def has_unwritten(self) -> bool:
@@ -145,8 +153,12 @@ class Ledger:
 
     # -- write ---------------------------------------------------------------------------------------
 
-    def write_and_claim(self, seats: list[Process], *, look_for_requests: bool) -> list[Execution]:
-        """One transaction: outcomes, words, requests to stop, and due jobs for the waiting processes.
+    @outlasting_deadlocks
+    def write_and_claim(
+        self, seats: list[Process], *, look_for_requests: bool, fed: Collection[Fed] | None = None
+    ) -> list[Execution]:
+        """One transaction: outcomes, words, requests to stop, and due jobs for the waiting processes; where jobs
+        are ``fed``, none but these.
 
         Returns the executions for ``seats``, in their order. Nothing was changed if it raises.
         """
@@ -160,7 +172,7 @@ class Ledger:
             asked = self._requested(changes) if look_for_requests else Requested()
             if ARMED and statuses:
                 reach("outcome.before_commit")
-            claimed = _claim(changes, seats) if seats else []
+            claimed = _claim(changes, seats, self._backend, fed) if seats else []
             if ARMED and claimed:
                 reach("claim.before_commit")
         if ARMED and statuses:
@@ -214,12 +226,16 @@ class Ledger:
         for running in left:
             running.kill()
 
-    # -- running jobs of an earlier supervisor -------------------------------------------------------
+    # -- running jobs of others ----------------------------------------------------------------------
 
-    def take_over(self, connection: Connection, watch: DeathWatch, own: Collection[ProcessIdentity]) -> None:
-        """Adopt running jobs that nobody here knows and whose process lives; recover the others. ``own`` are the
-        processes of this supervisor."""
-        found = survey(connection, self.running.keys() | self._outcomes.keys())
+    def take_over(
+        self, connection: Connection, watch: DeathWatch, own: Collection[ProcessIdentity], tenancy: Tenancy
+    ) -> None:
+        """Adopt running jobs that nobody here knows and whose process lives; recover the others, and let go of
+        those that others have recovered. ``own`` are the processes of this supervisor."""
+        found = survey(connection, self.running.keys() | self._outcomes.keys(), tenancy.heard_of)
+        self.runs_elsewhere = bool(found.elsewhere)
+        self._end_fenced_out(found.current)
         told = {running.job.id for running in self.running.values()}
         for recorded in found.alive:
             job, identity, _ = recorded
@@ -231,6 +247,21 @@ class Ledger:
                 self._adopt(recorded, watch)
         for job, identity, row in found.gone:
             self._lost(RunningJob(job, identity, None, None, progress=_progress(row)), None, Outcome("lost"))
+        for job, identity, row in found.silent:
+            traces = Traces(progress=_progress(row), silent_host=identity.host, silent_for=tenancy.seconds)
+            self._record(RunningJob(job, identity, None, None), lost(job, traces))
+
+    def _end_fenced_out(self, current: Collection[str]) -> None:
+        """Kill what runs here and is not what its row says any more: others took this machine for gone and have
+        recovered its jobs. What is still reported of such an execution changes nothing."""
+        for token, running in self.running.items():
+            if token in current or token in self._outcomes or running.killed:
+                continue
+            if running.has_begun:
+                console.warning("Job %s was recovered by others; its process here is killed.", running.job.id)
+                running.kill_for(None)
+            else:  # a kill would be that of the job before it
+                running.stop("kill", self._kill_grace)
 
     def _adopt(self, recorded: Recorded, watch: DeathWatch) -> None:
         job, identity, row = recorded
@@ -364,9 +395,11 @@ def _is_fresh(process: Process) -> bool:
     return process.in_flight == 0
 
 
-def _claim(changes: Changes, seats: list[Process]) -> list[Execution]:
+def _claim(changes: Changes, seats: list[Process], backend: str, fed: Collection[Fed] | None) -> list[Execution]:
     columns = [process.identity.columns() for process in seats if process.identity is not None]
-    return changes.claim(columns, backend="local", output_path=lambda job: output_name(job.id, job.attempt))
+    return changes.claim(
+        columns, backend=backend, output_path=lambda job: output_name(job.id, job.attempt), messages=fed
+    )
 
 
 def _progress(row: Row[Any]) -> Any:

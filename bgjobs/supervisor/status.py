@@ -53,10 +53,22 @@ def last_status(folder: StateFolder) -> SupervisorStatus | None:
     """What the last supervisor said, whether it lives or not."""
     try:
         with open(folder.status) as file:
-            data: dict[str, Any] = json.load(file)
-        return SupervisorStatus(**data)
-    except (OSError, ValueError, TypeError):
+            return status_of(json.load(file))
+    except (OSError, ValueError):
         return None
+
+
+def status_of(data: Any) -> SupervisorStatus | None:
+    """What a supervisor said, maybe one of another version; None for what cannot be such a thing."""
+    if not isinstance(data, dict):
+        return None
+    try:
+        status = SupervisorStatus(**{name: data[name] for name in SupervisorStatus.__slots__ if name in data})
+    except TypeError:
+        return None
+    numbers, texts = (status.pid, status.processes), (status.host, status.boot_id, status.pid_namespace)
+    is_sound = all(isinstance(item, int) for item in numbers) and all(isinstance(item, str) for item in texts)
+    return status if is_sound else None
 
 
 def _private(path: str, flags: int) -> int:

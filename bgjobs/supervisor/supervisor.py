@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from bgjobs import clock, clock_steps, log_search, lookups
 from bgjobs.custom_logger import CustomLogger, console
 from bgjobs.database import PATIENCE_OF_SUPERVISOR, Database
@@ -28,13 +30,15 @@ from bgjobs.processes.watch import DeathWatch
 from bgjobs.redaction import Redactor
 from bgjobs.store import Store
 from bgjobs.supervisor.config import SupervisorConfig
+from bgjobs.supervisor.description import Description
 from bgjobs.supervisor.doorbell import Doorbell
+from bgjobs.supervisor.feed import Feed
 from bgjobs.supervisor.history import History
 from bgjobs.supervisor.ledger import Ledger
+from bgjobs.supervisor.listener import Listener
 from bgjobs.supervisor.lock import FileLock
 from bgjobs.supervisor.retention import Caretaker
-from bgjobs.supervisor.status import SupervisorStatus
-from bgjobs.version import version
+from bgjobs.supervisor.tenancy import Tenancy
 
 # Seconds between looks at the database without a ring: a commit whose ring was lost waits no longer.
 LOOK_INTERVAL = 1.0
@@ -71,18 +75,21 @@ class Supervisor:
         self._folder = config.state_folder
         database = Database(config.database_url, patience=PATIENCE_OF_SUPERVISOR)
         self._database = database
-        self._shown_url = database.url.render_as_string(hide_password=True)
+        shown_url = database.url.render_as_string(hide_password=True)
         store = Store(database, CustomLogger(config.log_dir), Redactor(config.redact))
-        self._ledger = Ledger(store, self._folder, config.kill_grace, config.output_max)
+        self._ledger = Ledger(store, self._folder, config.kill_grace, config.output_max, config.backend)
         self._caretaker = Caretaker(store, self._folder, config.retention)
         self._history = History(database)
         self._selector = selectors.DefaultSelector()
         self._watch = DeathWatch(self._selector)
-        self._pool = Pool(config.for_servers(self._shown_url), self._selector, self._watch, ahead)
+        self._pool = Pool(config.for_servers(shown_url), self._selector, self._watch, ahead)
         self._doorbell = Doorbell(self._folder.path)
-        self._started_at = clock.now()
-        self._identity = own_identity()
-        self._status: SupervisorStatus | None = None
+        self._listener = Listener(database.url, self._selector, self._look_again)
+        # With Celery, workers say which jobs are to be run; else we look for them.
+        self._feed = Feed(self._folder.path, self._selector) if config.backend == "celery" else None
+        own = own_identity()
+        self._tenancy = Tenancy(config.lease, own)
+        self._description = Description(config, self._pool, own, shown_url)
         self._clock = clock.ClockWatch()
         self._stop_asked_at: float | None = None
         self._stop_at_once = False
@@ -102,6 +109,8 @@ class Supervisor:
         self._catch_signals()
         if ARMED:
             reach("boot.before_listening")
+        if self._feed is not None:
+            self._feed.open()
         self._open_doorbell()
         self._on_listening()
         self._keep_idle()  # the application loads while we look at the database
@@ -122,7 +131,12 @@ class Supervisor:
                 self._suspicious = True
                 self._survey_at = time.monotonic()  # something may stand in the database that we know nothing of
                 self._rest()
+        if self._feed is not None:
+            self._feed.close()
         self._pool.close()
+        self._listener.close()
+        if not status:
+            self._give_up_lease()
         self._database.dispose()  # now the file can be replaced
         if status:
             self._stand_still()
@@ -140,6 +154,7 @@ class Supervisor:
         self._pool.look_for_new_code()
         self._follow_clock()
         self._ledger.climb_ladders()
+        self._renew_lease_if_due()
         self._take_over_if_due()
         self._look_if_due()
         if self._ledger.running:
@@ -177,15 +192,27 @@ class Supervisor:
         console.warning("The clock was set by %+.1f s. Retries wait as long as before.", step.by.total_seconds())
         self._may_be_due = True
 
+    def _renew_lease_if_due(self) -> None:
+        """Before anything is claimed or judged."""
+        if self._tenancy.renew_in:
+            return
+        with self._database.writing() as connection:
+            held = self._tenancy.renew(connection, self._description.for_others())
+        if not held:
+            self._survey_at = time.monotonic()  # others may have recovered what runs here
+
     def _take_over_if_due(self) -> None:
         if time.monotonic() >= self._survey_at:
             with self._database.reading() as connection:
-                self._ledger.take_over(connection, self._watch, self._pool.identities)
-            self._survey_at = time.monotonic() + SURVEY_INTERVAL
+                self._ledger.take_over(connection, self._watch, self._pool.identities, self._tenancy)
+            self._survey_at = time.monotonic() + min(SURVEY_INTERVAL, self._config.lease / 3)
 
     def _look_if_due(self) -> None:
         """Look by ourselves: at the time of the next job, and because a ring can be lost."""
         if time.monotonic() < self._look_at:
+            return
+        if self._feed is not None:
+            self._rung, self._look_at = True, time.monotonic() + LOOK_INTERVAL
             return
         with self._database.reading() as connection:
             due = lookups.next_due(connection)
@@ -195,7 +222,11 @@ class Supervisor:
         self._look_at = time.monotonic() + (min(LOOK_INTERVAL, seconds) if seconds > 0 else LOOK_INTERVAL)
 
     def _write_and_claim(self) -> None:
+        if self._feed is not None:
+            self._may_be_due = self._feed.has_new
         seats = self._seats() if self._may_be_due and self._stop_asked_at is None else []
+        fed = None if self._feed is None else self._feed.first(len(seats))
+        seats = seats if fed is None else seats[: len(fed)]
         if not (seats or self._ledger.has_unwritten or (self._rung and self._ledger.running)):
             self._rung = False
             return
@@ -203,7 +234,7 @@ class Supervisor:
             self._ledger.write_one_by_one()
             self._suspicious = False
         wrote = self._ledger.has_unwritten
-        claimed = self._ledger.write_and_claim(seats, look_for_requests=self._rung)
+        claimed = self._ledger.write_and_claim(seats, look_for_requests=self._rung, fed=fed)
         if ARMED and claimed:
             reach("claim.after_commit")
         self._ledger.begin(claimed, seats, self._pool)
@@ -212,7 +243,10 @@ class Supervisor:
         self._last_claimed = len(claimed)
         if wrote or claimed:
             self._last_activity = self._written_at
-        if len(claimed) < len(seats):  # nothing more is due; when will the next be?
+        if self._feed is not None and fed is not None:
+            self._feed.tried(fed)
+            self._feed.answer(self._ledger.running.keys())
+        elif len(claimed) < len(seats):  # nothing more is due; when will the next be?
             self._may_be_due = False
             self._look_at = time.monotonic()
         elif self._ledger.put_back:  # for a retry nobody rings
@@ -223,11 +257,13 @@ class Supervisor:
         if now < self._tidy_at:
             return
         self._tidy_at = now + TIDY_INTERVAL
+        self._listener.keep_up()
         self._pool.check_deadlines()
         self._ledger.trim_outputs()
         if self._ledger.running:
             self._ledger.out_of_memory.look()
-        self._describe()
+        self._description.processes = self._processes
+        self._description.write()
         if not self._is_busy:
             self._index_logs()
         self._caretaker.work(is_busy=self._is_busy)
@@ -239,14 +275,12 @@ class Supervisor:
         The doorbell goes first: who rings after that finds nobody and starts a new supervisor, and who
         rang before has committed before, so the last look sees it.
         """
-        if self._config.idle_timeout == 0 or time.monotonic() < self._last_activity + self._config.idle_timeout:
-            return
-        if self._ledger.running or self._ledger.has_unwritten:
+        if time.monotonic() < self._idle_at:
             return
         self._close_doorbell()
         try:
             with self._database.reading() as connection:
-                found = lookups.has_pending(connection)
+                found = self._feed is None and lookups.has_pending(connection)
             if ARMED:
                 reach("idle.before_unlock")
             self._left = not found
@@ -281,6 +315,8 @@ class Supervisor:
         assert self._stop_asked_at is not None
         if self._doorbell.is_open:
             self._close_doorbell()
+            if self._feed is not None:
+                self._feed.close()
             self._pool.close()
         if not self._ledger.running:
             self._left = True
@@ -305,6 +341,11 @@ class Supervisor:
         if self._stop_asked_at is not None:
             self._left = time.monotonic() >= self._stop_asked_at + self._config.kill_grace
 
+    def _give_up_lease(self) -> None:
+        """Nothing runs here any more; other hosts show nobody here."""
+        with contextlib.suppress(BackendUnavailable, SQLAlchemyError), self._database.writing() as connection:
+            self._tenancy.say_farewell(connection)
+
     def _stand_still(self) -> None:
         """Go on answering the doorbell for a while: whoever rings starts nobody, who would meet the same."""
         until = time.monotonic() + STANDSTILL
@@ -322,7 +363,23 @@ class Supervisor:
 
     @property
     def _free(self) -> int:
-        return max(0, self._config.processes - self._ledger.working)
+        return max(0, self._processes - self._ledger.working)
+
+    @property
+    def _processes(self) -> int:
+        """How many jobs may be run at once: with Celery, as many as its workers on this host say."""
+        return (self._feed.slots if self._feed is not None else 0) or self._config.processes
+
+    @property
+    def _idle_at(self) -> float:
+        """When there will be nothing to stay for. While jobs run on other hosts there is: somebody has to notice
+        should such a host be gone. And a worker that is there will have jobs to hand over."""
+        ledger, timeout = self._ledger, self._config.idle_timeout
+        if not timeout or ledger.running or ledger.has_unwritten or ledger.runs_elsewhere:
+            return float("inf")
+        if self._feed is not None and self._feed.is_attended:
+            return float("inf")
+        return self._last_activity + timeout
 
     @property
     def _is_busy(self) -> bool:
@@ -331,13 +388,13 @@ class Supervisor:
     def _keep_idle(self) -> None:
         """Have as many processes waiting as will be wanted until others can be started: those for free slots,
         and twice what the last transaction took, because while that many are used up as many are started."""
-        most = 2 * self._config.processes
+        most = 2 * self._processes
         used_up = 2 * self._last_claimed if self._config.jobs_per_process == 1 else 0
         wanted = min(max(SPARES_WHEN_CALM, self._free, used_up), most)
         if self._is_busy or self._may_be_due:
             self._pool.keep_idle(wanted, most)
         else:
-            calm = min(SPARES_WHEN_CALM, self._config.processes)
+            calm = min(SPARES_WHEN_CALM, self._processes)
             self._pool.keep_idle(calm, calm)
 
     def _patience(self) -> float:
@@ -345,12 +402,12 @@ class Supervisor:
         if self._stop_asked_at is not None and not self._ledger.running:
             return 0.0
         moments = [self._look_at, self._tidy_at, self._survey_at]
-        if self._config.idle_timeout and not self._ledger.running:
-            moments.append(self._last_activity + self._config.idle_timeout)
+        moments.append(self._idle_at)
         if self._watch.must_look:
             moments.append(time.monotonic() + DEATH_LOOK_INTERVAL)
         if self._stop_asked_at is not None:
             moments = [self._stop_asked_at + self._config.kill_grace]
+        moments.append(time.monotonic() + self._tenancy.renew_in)
         step = self._ledger.next_step_at()
         if step is not None:
             moments.append(step)
@@ -362,6 +419,10 @@ class Supervisor:
 
     def _answer_doorbell(self) -> None:
         self._doorbell.silence()
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """Somebody may have committed something for us."""
         self._rung = self._may_be_due = True
 
     def _close_doorbell(self) -> None:
@@ -372,28 +433,3 @@ class Supervisor:
     def _index_logs(self) -> int:
         with self._database.writing() as connection:
             return log_search.index_batch(connection, _INDEX_BATCH) if log_search.is_available(connection) else 0
-
-    def _describe(self) -> None:
-        """Write down who we are and how it goes, when that is news."""
-        own, server = self._identity, self._pool.server
-        status = SupervisorStatus(
-            host=own.host,
-            boot_id=own.boot_id,
-            pid_namespace=own.pid_namespace,
-            pid=own.pid,
-            process_started=own.started,
-            started_at=self._started_at.isoformat(),
-            database=self._shown_url,
-            backend="local",
-            processes=self._config.processes,
-            start_method=self._pool.start_method,
-            fork_server_pid=None if server is None else server.pid,
-            warning=self._pool.warning,
-            app_error=self._pool.app_error,
-            load_order=self._config.load_order(),
-            version=version(),
-        )
-        if status != self._status:
-            with contextlib.suppress(OSError):  # the disk is full; it is tried again the next time
-                status.write(self._folder)
-                self._status = status

@@ -153,6 +153,7 @@ def upgrade() -> None:
         sa.Column("bucket", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("number", sa.Integer, nullable=False),
         sa.Column("seconds", sa.Double, nullable=False),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "bgjobs_paused_queues",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +19,12 @@ from bgjobs.app_state import AppState, app_state
 from bgjobs.supervisor import control
 
 # On each database: a job's own process opens connections of its own, an inline one uses those of the application.
-BACKENDS = [(backend, database) for backend in ("inline", "local") for database in DATABASES]
+# Celery on each broker and on each server.
+BACKENDS = [
+    *((backend, database) for backend in ("inline", "local") for database in DATABASES),
+    ("celery", "postgresql", "redis"),
+    ("celery", "mariadb", "rabbitmq"),
+]
 WORK = "backend_site.Work"
 
 db = SQLAlchemy()
@@ -64,12 +71,13 @@ class NotApproved:
     def work(self) -> None: ...
 
 
-def create_app(backend: str, folder: str, database: str) -> Flask:
+def create_app(backend: str, folder: str, database: str, broker: str | None = None) -> Flask:
     app = Flask("shop", instance_path=folder)
     app.config.update(
         SQLALCHEMY_DATABASE_URI=database,
         BGJOBS_BACKEND=backend,
-        BGJOBS_APP=f"backend_site:create_app({backend!r}, {folder!r}, {database!r})",
+        BGJOBS_BROKER_URL=broker,
+        BGJOBS_APP=f"backend_site:create_app({backend!r}, {folder!r}, {database!r}, {broker!r})",
         BGJOBS_KILL_GRACE=2,
         BGJOBS_IDLE_TIMEOUT=30,
     )
@@ -81,9 +89,12 @@ def create_app(backend: str, folder: str, database: str) -> Flask:
 class BackendSite:
     """An application with the backend that is tested."""
 
-    def __init__(self, backend: str, folder: Path, database: str, until: Callable[..., Any]) -> None:
+    def __init__(
+        self, backend: str, folder: Path, database: str, broker: str | None, until: Callable[..., Any]
+    ) -> None:
         self.backend = backend
-        self.app = create_app(backend, str(folder), database)
+        self.app = create_app(backend, str(folder), database, broker)
+        self._worker = self._start_worker(folder) if backend == "celery" else None
         self._folder = folder
         self._until = until
         self._read = {"background_jobs.log": 0, "background_jobs_errors.log": 0}
@@ -131,7 +142,20 @@ class BackendSite:
             path = self._folder / "logs" / name
             self._read[name] = path.stat().st_size if path.exists() else 0
 
+    def _start_worker(self, folder: Path) -> subprocess.Popen[bytes]:
+        with open(folder / "worker.log", "wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "flask", "--app", self.app.config["BGJOBS_APP"], "bgjobs", "worker"],
+                cwd=Path(__file__).parent,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                stdout=log,
+                stderr=log,
+            )
+
     def close(self) -> None:
+        if self._worker is not None:
+            self._worker.terminate()
+            assert self._worker.wait(30) == 0, (self._folder / "worker.log").read_text()
         control.stop(self.state)
         self.state.store.database.dispose()
         with self.app.app_context():

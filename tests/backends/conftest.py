@@ -19,12 +19,14 @@ def backend(
     tmp_path_factory: pytest.TempPathFactory,
     empty_database: Path,
     servers: Callable[[str, str], URL],
+    brokers: Callable[[str, str], str],
 ) -> Iterator[BackendSite]:
-    backend, database = request.param
+    backend, database, *broker = request.param
     folder = tmp_path_factory.mktemp(backend)
     url = "sqlite:///app.db" if database == "sqlite" else str(servers(database, backend))
     shutil.copy(empty_database, folder / "app.db")
-    site = BackendSite(backend, folder, url, _until)
+    carrier = brokers(broker[0], backend) if broker else None
+    site = BackendSite(backend, folder, url, carrier, _until)
     yield site
     site.close()
 

@@ -53,10 +53,10 @@ def rows(page: Page) -> list[int]:
     return list(found)
 
 
-def tick_of_the_clock(page: Page, seconds: float) -> None:
-    """Let that much time pass in a page whose clock is ours, and bring what is asked for meanwhile to its end."""
-    for _ in range(int(seconds * 2)):
-        page.clock.run_for(500)
+def tick_of_the_clock(page: Page, seconds: float, *, step: float = 0.5) -> None:
+    """Let that much time pass in a page whose clock is ours, and bring what each step asks for to its end."""
+    for _ in range(int(seconds / step)):
+        page.clock.run_for(int(step * 1000))
         page.wait_for_timeout(5)
         until(page, "window.finished >= window.begun")
 

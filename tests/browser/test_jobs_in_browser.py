@@ -49,11 +49,14 @@ def test_filters_sort_and_pages_follow_the_address(site: LiveSite, page: Page, j
     assert first_row(page) == f"job-{failed[0]}"
     page.locator("#newer").click()
     expect(page.locator("#jobs tbody tr")).to_have_count(4)
+    expect(page.locator("select[name=class]")).to_be_hidden()
+    page.get_by_text("More filters").click()
     page.locator("select[name=class]").select_option("bgjobs.example_job.ExampleJob::slow")
     page.wait_for_url("**class=bgjobs.example_job.ExampleJob::slow**")
     assert "state=failed" in page.url
     assert "sort=oldest" in page.url
     expect(page.locator(".empty")).to_contain_text("No jobs match example among those that are failed.")
+    expect(page.locator(".narrowed")).to_have_text("Only of the class bgjobs.example_job.ExampleJob::slow")
     page.get_by_role("link", name="Clear all filters").click()
     expect(page.locator("#jobs tbody tr")).to_have_count(10)
     assert page.input_value("#q") == ""

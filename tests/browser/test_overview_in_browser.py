@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 from live import LiveSite
 from playwright.sync_api import BrowserContext, Page, expect
@@ -175,3 +175,42 @@ def test_the_logs_have_a_page_of_their_own(site: LiveSite, page: Page) -> None:
     page.locator("#q").press_sequentially("failure log 3")
     expect(page.locator("#logs tbody tr")).to_have_count(1)
     assert page.url.endswith("/dashboard/logs?q=failure+log+3")
+
+
+def test_times_in_charts_follow_the_zone(site: LiveSite, open_context: Callable[..., BrowserContext]) -> None:
+    now = datetime.now(UTC)
+    with site.state.store.database.writing() as connection:
+        count(connection, [Ended("shop.Mail", "send", "completed", 0.1, 1.0)], now - timedelta(minutes=9))
+    page = open_context(timezone_id="Asia/Kolkata").new_page()  # half an hour beside the others
+    page.goto(f"{site.url}?range=7d")
+    point = page.locator("#ended-table tbody th, .chart-point title").first
+    ticks = page.locator("#overview [data-midnight]:not([hidden])")
+    start = (now - timedelta(minutes=9)).replace(minute=0)
+    start -= timedelta(hours=start.hour % 2)
+
+    def words(moment: datetime) -> str:
+        return f"{moment.day} {moment:%b}, {moment:%H:%M}"
+
+    for _ in range(2):
+        local = start.astimezone(timezone(timedelta(hours=5, minutes=30)))
+        expect(point).to_contain_text(words(local))
+        expect(page.locator("#ended-table thead th").first).to_have_text("Time (GMT+5:30)")
+        at = [
+            float(str(x).rstrip("%")) for x in ticks.evaluate_all("list => list.map(it => it.getAttribute('x'))")
+        ]
+        of_server = [float(str(it)) for it in ticks.evaluate_all("list => list.map(it => it.dataset.midnight)")]
+        assert [round(b - a, 2) for a, b in zip(at, of_server, strict=True)] == [3.27] * len(at) != []
+        choose_zone(page, "UTC")
+        expect(point).to_contain_text(words(start))
+        expect(page.locator("#ended-table thead th").first).to_have_text("Time (UTC)")
+        choose_zone(page, "Local")
+    # News come in UTC, and are said in the zone before they are seen.
+    site.add_logs(1, ["news"])
+    look_aside(page)
+    expect(point).to_contain_text(words(local))
+
+
+def choose_zone(page: Page, name: str) -> None:
+    page.keyboard.press("?")
+    page.get_by_label("Times", exact=True).select_option(name)
+    page.keyboard.press("Escape")

@@ -11,7 +11,7 @@ from flask import Flask, render_template_string
 from pages import parsed
 from sites import Site
 
-from bgjobs.dashboard.axes import Tick, plain, round_steps, time_ticks
+from bgjobs.dashboard.axes import Label, Tick, plain, round_steps, tick_at, time_ticks, to_the_minute
 from bgjobs.dashboard.charts import (
     MOST_POINTS,
     WIDTH,
@@ -75,8 +75,14 @@ def test_time_ticks(hours: int, words: list[str]) -> None:
 
 
 def test_time_ticks_stand_at_their_time() -> None:
-    assert Tick(50.0, "11:30") in time_ticks(NOON - timedelta(hours=1), NOON)
+    assert tick_at(50.0, to_the_minute(NOON - timedelta(minutes=30))) in time_ticks(
+        NOON - timedelta(hours=1), NOON
+    )
     assert time_ticks(NOON, NOON) == []
+
+
+def named(*texts: str) -> list[Label]:
+    return [Label(text) for text in texts]
 
 
 def boxes(path: str) -> list[tuple[float, ...]]:
@@ -88,7 +94,9 @@ def boxes(path: str) -> list[tuple[float, ...]]:
 
 def test_bars_stand_on_each_other() -> None:
     chart = bars(
-        ["12:00", "12:01"], [Series("Done", "completed", [3, 0]), Series("Failed", "failed", [1, 2])], height=100
+        named("12:00", "12:01"),
+        [Series("Done", "completed", [3, 0]), Series("Failed", "failed", [1, 2])],
+        height=100,
     )
     done, failed = (boxes(shape.path) for shape in chart.shapes)
     assert done == [(30.0, 25.0, 240.0, 75.0)]
@@ -97,20 +105,23 @@ def test_bars_stand_on_each_other() -> None:
     assert [tick.at for tick in chart.ticks] == [75, 50, 25, 0]
     assert [point.text for point in chart.points] == ["12:00: Done 3, Failed 1", "12:01: Failed 2"]
     assert [(point.left, point.width) for point in chart.points] == [(0, 50), (50, 50)]
-    assert [(line.label, line.values) for line in chart.table] == [("12:00", ("3", "1")), ("12:01", ("0", "2"))]
+    assert [(line.label.text, line.values) for line in chart.table] == [
+        ("12:00", ("3", "1")),
+        ("12:01", ("0", "2")),
+    ]
 
 
 def test_a_point_without_anything_is_neither_drawn_nor_told() -> None:
-    chart = bars(["a", "b"], [Series("x", "first", [0, 1])])
-    assert [line.label for line in chart.table] == ["b"]
+    chart = bars(named("a", "b"), [Series("x", "first", [0, 1])])
+    assert [line.label.text for line in chart.table] == ["b"]
     assert len(boxes(chart.shapes[0].path)) == 1
-    nothing = bars(["a", "b"], [Series("x", "first", [0, 0])])
+    nothing = bars(named("a", "b"), [Series("x", "first", [0, 0])])
     assert (nothing.is_empty, nothing.points, nothing.shapes[0].path) == (True, (), "")
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -5.0, None])
 def test_what_is_no_amount_is_no_bar(value: float | None) -> None:
-    chart = bars(["a", "b"], [Series("x", "first", [value, 2])])
+    chart = bars(named("a", "b"), [Series("x", "first", [value, 2])])
     assert len(boxes(chart.shapes[0].path)) == 1
     assert "nan" not in chart.shapes[0].path + str(chart.ticks)
 
@@ -127,11 +138,11 @@ def test_what_is_no_amount_is_no_bar(value: float | None) -> None:
     ],
 )
 def test_a_line_has_gaps(values: list[float | None], path: str) -> None:
-    assert lines(["a", "b", "c"], [Series("x", "first", values)], height=100).shapes[0].path == path
+    assert lines(named("a", "b", "c"), [Series("x", "first", values)], height=100).shapes[0].path == path
 
 
 def test_points_of_a_line_stand_where_they_are_told() -> None:
-    chart = lines(["a", "b", "c"], [Series("x", "first", [1, 1, 1])], places=[0, 0.25, 1], height=100)
+    chart = lines(named("a", "b", "c"), [Series("x", "first", [1, 1, 1])], places=[0, 0.25, 1], height=100)
     assert chart.shapes[0].path == f"M0 0h0L{WIDTH // 4} 0L{WIDTH} 0"
     assert [(point.left, point.width) for point in chart.points] == [(0, 12.5), (12.5, 50), (62.5, 37.5)]
 
@@ -139,20 +150,20 @@ def test_points_of_a_line_stand_where_they_are_told() -> None:
 def test_an_axis_in_a_unit() -> None:
     mib = 2**20
     chart = lines(
-        ["a"], [Series("x", "first", [180.0 * mib])], unit=mib, words=lambda value: f"{value / mib:g} MiB"
+        named("a"), [Series("x", "first", [180.0 * mib])], unit=mib, words=lambda value: f"{value / mib:g} MiB"
     )
     assert [tick.text for tick in chart.ticks] == ["50 MiB", "100 MiB", "150 MiB", "200 MiB"]
-    low = lines(["a"], [Series("x", "first", [0.1])], least_top=100)
+    low = lines(named("a"), [Series("x", "first", [0.1])], least_top=100)
     assert low.ticks[-1].text == "100"
 
 
 def test_a_chart_has_few_points_and_series() -> None:
     with pytest.raises(ValueError, match="120 points"):
-        bars(["a"] * 121, [Series("x", "first", [1] * 121)])
+        bars(named("a") * 121, [Series("x", "first", [1] * 121)])
     with pytest.raises(ValueError, match="4 series"):
-        lines(["a"], [Series("x", "first", [1])] * 5)
+        lines(named("a"), [Series("x", "first", [1])] * 5)
     with pytest.raises(ValueError, match="a value of each"):
-        lines(["a", "b"], [Series("x", "first", [1])])
+        lines(named("a", "b"), [Series("x", "first", [1])])
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 119, 120, 121, 300, 10_000])
@@ -197,14 +208,16 @@ def drawn(app: Flask, **values: object) -> str:
 def test_a_drawing_says_the_same_in_words(site: Site, kind: str) -> None:
     make = bars if kind == "bars" else lines
     chart = make(
-        ["12:00", "12:01"],
+        named("12:00", "12:01"),
         [Series("Done", "completed", [3, 0.5]), Series("Failed", "failed", [1, 2])],
-        times=[Tick(50, "12:01")],
+        times=[Tick("12:01", at=50)],
     )
     page = parsed(drawn(site.app, title="Jobs", chart=chart, kind=kind))
     svg = page.one("svg", role="img")
-    named = svg.attributes["aria-labelledby"] or ""
-    assert [page.one(tag, id=name).words for tag, name in zip(("title", "desc"), named.split(), strict=True)] == [
+    its_words = svg.attributes["aria-labelledby"] or ""
+    assert [
+        page.one(tag, id=name).words for tag, name in zip(("title", "desc"), its_words.split(), strict=True)
+    ] == [
         "Jobs",
         "Jobs",
     ]
@@ -221,11 +234,25 @@ def test_a_drawing_says_the_same_in_words(site: Site, kind: str) -> None:
     assert [item.words for item in page.one("ul", class_="legend").all("li")] == ["Done", "Failed"]
 
 
+def test_times_tell_the_browser_which_they_are(site: Site) -> None:
+    moments = [NOON - timedelta(minutes=number) for number in (1, 0)]
+    labels = [to_the_minute(moment) for moment in moments]
+    times = time_ticks(NOON - timedelta(days=7), NOON)
+    chart = bars(labels, [Series("Done", "completed", [3, 1])], times=times)
+    page = parsed(drawn(site.app, title="Jobs", chart=chart, kind="bars"))
+    for place in (page.all("title")[1], page.all("th", scope="row")[0]):
+        assert place.attributes["data-at"] == f"{moments[0]:%Y-%m-%dT%H:%M:%SZ}"
+        assert place.attributes["data-form"] == "minute"
+    midnight = next(text for text in page.all("text") if text.words == times[0].text)
+    assert midnight.attributes["data-midnight"] == str(times[0].at)
+    assert midnight.attributes["data-day"] == "14.29"
+
+
 @pytest.mark.parametrize("kind", ["bars", "lines"])
 def test_series_differ_by_more_than_their_colour(site: Site, kind: str) -> None:
     make = bars if kind == "bars" else lines
     series = [Series(str(number), f"s{number}", [1, 2]) for number in range(4)]
-    html = drawn(site.app, title="t", chart=make(["a", "b"], series), kind=kind)
+    html = drawn(site.app, title="t", chart=make(named("a", "b"), series), kind=kind)
     if kind == "bars":
         assert len({pattern.text + str(pattern.children) for pattern in parsed(html).all("pattern")}) == 4
     else:
@@ -235,7 +262,9 @@ def test_series_differ_by_more_than_their_colour(site: Site, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["bars", "lines"])
 def test_hostile_words_stay_words(site: Site, kind: str) -> None:
     make = bars if kind == "bars" else lines
-    chart = make([ATTACK], [Series(ATTACK, "first", [1])], words=lambda value: ATTACK, times=[Tick(5, ATTACK)])
+    chart = make(
+        named(ATTACK), [Series(ATTACK, "first", [1])], words=lambda value: ATTACK, times=[Tick(ATTACK, at=5)]
+    )
     html = drawn(site.app, title=ATTACK, chart=chart, kind=kind)
     page = parsed(html)
     assert page.all("script") == []

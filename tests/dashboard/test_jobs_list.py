@@ -47,8 +47,18 @@ def zoo(site: Site) -> dict[str, int]:
         "retrying": {"retry_count": 1},
         "scheduled": {"scheduled_at": NOW + timedelta(days=1)},
         "completed": {"status": "completed", "queue": "mail"},
-        "failed": {"status": "failed", "class_name": "app.Other", "method_name": "send"},
-        "failed twice": {"status": "failed", "class_name": "app.Other", "queue": "mail"},
+        "failed": {
+            "status": "failed",
+            "class_name": "app.Other",
+            "method_name": "send",
+            "error_message": "ValueError: no such user",
+        },
+        "failed twice": {
+            "status": "failed",
+            "class_name": "app.Other",
+            "queue": "mail",
+            "error_message": "Killed by SIGKILL. Not a ValueError: nothing was raised.",
+        },
     }
     made = {}
     for name, values in kinds.items():
@@ -76,6 +86,14 @@ FILTERS = [
     ({"queue": "mail"}, {"completed", "failed twice"}),
     ({"queue": "mail", "state": "failed"}, {"failed twice"}),
     ({"queue": "ma"}, set()),
+    ({"error": "ValueError"}, {"failed"}),
+    ({"error": "ValueError", "state": "failed", "class": "app.Other::send"}, {"failed"}),
+    ({"error": "ValueError", "q": "zebra"}, set()),
+    ({"error": "ValueError", "q": "ada"}, {"failed"}),
+    ({"error": "valueerror"}, set()),
+    ({"error": "Value"}, set()),
+    ({"error": "Value%"}, set()),
+    ({"error": "none", "state": "failed"}, {"failed twice"}),
     ({"to": (NOW - timedelta(days=5)).isoformat()}, {"cancelled"}),
     ({"to": (NOW - timedelta(days=5)).isoformat(), "state": "failed"}, set()),
     ({"from": (NOW - timedelta(days=10)).isoformat(), "state": "cancelled"}, {"cancelled"}),
@@ -331,6 +349,18 @@ def test_a_walk_that_is_given_up_says_so_and_goes_on(site: Site, monkeypatch: py
     assert hints == ["Looked at the jobs back to #17 so far; the button below goes on from there."]
     pages = list(walk(site, "/dashboard/jobs?queue=rare", "older"))
     assert pages == [[], [], [old]]
+
+
+def test_a_search_that_only_secrets_seem_to_match_is_given_up_early(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matching, "WALKED", 5 * matching._WALKED_PER_TEXT)
+    jobs = [site.dispatch(parameters={"password": "hunter22", "of": str(number)}) for number in range(20)]
+    page = parsed(site.get("/dashboard/jobs?q=hunter").text)
+    assert page.all("table", id="jobs") == []
+    assert f"Looked at the jobs back to #{jobs[14]} so far" in page.one("main").words
+    assert list(walk(site, "/dashboard/jobs?q=hunter", "older"))[-1] == []
+    assert found(site, q='"of":"3"') == [jobs[3]]  # those that do not even seem to match cost nothing
 
 
 def test_a_class_of_many_methods_is_walked_another_way(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,8 @@ from pages import Element, parsed, shown_logs
 from sites import PARTIAL, Site
 from sqlalchemy import event, insert
 
-from bgjobs.dashboard.overview.failures import exception_of, grouped
+from bgjobs.dashboard.causes import exception_of
+from bgjobs.dashboard.overview.failures import grouped
 from bgjobs.dashboard.overview.numbers import Numbers, by_point, ended_by_minute, slowest, throughput, together
 from bgjobs.dashboard.overview.past import Past
 from bgjobs.dashboard.overview.range import RANGES, range_of
@@ -266,9 +267,9 @@ def test_failures_are_grouped(site: Site) -> None:
     page = main(site)
     section = page.one("section", aria_labelledby="troubles-title")
     groups = [item.words for item in section.all("li")]
-    assert [words.partition(" ago")[0].partition(" just")[0] for words in groups] == [
-        "Report::generate 1 failed TimeoutError All",
-        "ExampleJob::run 4 failed ValueError All",
+    assert groups == [
+        "Report::generate 1 failed TimeoutError just now View Retry",
+        "ExampleJob::run 4 failed ValueError just now View Retry",
     ]
     assert f"/dashboard/jobs/{newest}" in [link.attributes["href"] for link in section.all("a")]
 
@@ -311,12 +312,50 @@ def test_groups_know_their_first_and_last_time() -> None:
     assert (group.number, group.newest_id, group.first, group.last) == (4, 9, times[0], times[2])
 
 
-def test_the_page_of_jobs_is_linked_where_there_is_one(make_site: Callable[..., Site]) -> None:
-    site = make_site()
-    failed(site, "ValueError: x", class_name="shop.Report")
-    links = [str(link.attributes["href"]) for link in main(site).one("div", id="overview").all("a")]
-    has_page = "bgjobs.jobs" in site.app.view_functions
-    assert ("/dashboard/jobs?state=failed&class=shop.Report" in links) is has_page
+def group_of(site: Site, client: Any) -> Element:
+    (group,) = parsed(client.get("/dashboard").text).one("section", aria_labelledby="troubles-title").all("li")
+    return group
+
+
+@pytest.mark.parametrize("error", ["ValueError: x", "ValueError", "Killed by SIGKILL", None])
+def test_a_group_leads_to_its_jobs_and_to_no_others(site: Site, error: str | None) -> None:
+    of_it = {failed(site, error) for _ in range(2)}
+    (link,) = (a for a in group_of(site, site.client()).all("a") if a.words == "View")
+    failed(site, "TimeoutError: ValueError: x")
+    failed(site, error, class_name="shop.Report")
+    failed(site, error, method_name="slow")
+    page = main(site, str(link.attributes["href"]))
+    shown = {int(str(row.attributes["id"]).removeprefix("job-")) for row in page.one("tbody").all("tr")}
+    assert shown == of_it
+
+
+def test_a_group_is_retried_as_it_was_when_it_was_shown(site: Site) -> None:
+    of_it = [failed(site, f"ValueError: {number}") for number in range(3)]
+    client = site.client()
+    form = group_of(site, client).one("form")
+    button = form.one("button")
+    assert str(button.attributes["data-confirm"]).startswith("Retry 3 jobs? They become pending again")
+    assert button.attributes["data-go-on"] == "Retry 3 jobs"
+    assert "data-typed" not in button.attributes
+    failed(site, "TimeoutError: another")
+    sent = {str(field.attributes["name"]): str(field.attributes["value"]) for field in form.all("input")}
+    answer = client.post(str(form.attributes["action"]), data={**sent, "action": "retry", "confirmed": "yes"})
+    job = site.row(int(answer.location.rpartition("/")[2]))
+    assert job.class_name == "bgjobs.bulk.BulkAction"
+    assert job.parameters == {"action": "retry", "job_ids": of_it[::-1], "by": None}
+
+
+def test_a_large_group_has_to_be_typed(site: Site) -> None:
+    site.dispatch_many(101, status="failed", error_message="ValueError: x")
+    button = group_of(site, site.client()).one("button")
+    assert button.attributes["data-typed"] == "101"
+
+
+@pytest.mark.parametrize(("access", "may_retry"), [("read", False), ({"retry"}, True), ({"cancel"}, False)])
+def test_only_who_may_retry_is_offered_it(make_site: Callable[..., Site], access: Any, may_retry: bool) -> None:
+    site = make_site(BGJOBS_DASHBOARD_ACCESS=lambda request: access)
+    failed(site, "ValueError: x")
+    assert bool(group_of(site, site.client()).all("form")) is may_retry
 
 
 # -- hostile rows ------------------------------------------------------------------------------------
@@ -390,20 +429,21 @@ def at_the_beginning_of_a_minute() -> None:
 def test_an_unchanged_overview_is_a_304(site: Site) -> None:
     at_the_beginning_of_a_minute()
     ended(site)
-    tag = site.get(NUMBERS, headers=PARTIAL).headers["HX-PTag"]
-    page = parsed(site.get("/dashboard").text)
+    reader = site.client()  # one, whose token is in what is shown
+    page = parsed(reader.get("/dashboard").text)
+    tag = reader.get(NUMBERS, headers=PARTIAL).headers["HX-PTag"]
     (poll,) = [it for it in page.one("div", id="overview").all("div") if "data-side-poll" in it.attributes]
     assert (poll.attributes["hx-ptag"], poll.attributes["hx-get"]) == (tag, NUMBERS)
-    again = site.get(NUMBERS, headers={**PARTIAL, "HX-PTag": tag})
+    again = reader.get(NUMBERS, headers={**PARTIAL, "HX-PTag": tag})
     assert (again.status_code, again.data) == (304, b"")
-    assert site.get(f"{NUMBERS}?range=6h", headers={**PARTIAL, "HX-PTag": tag}).status_code == 200
+    assert reader.get(f"{NUMBERS}?range=6h", headers={**PARTIAL, "HX-PTag": tag}).status_code == 200
     job_id = site.dispatch()
-    news = site.get(NUMBERS, headers={**PARTIAL, "HX-PTag": tag})
+    news = reader.get(NUMBERS, headers={**PARTIAL, "HX-PTag": tag})
     assert news.status_code == 200
     site.change(job_id, status="running", started_at=datetime.now(UTC))
-    tag = site.get(NUMBERS, headers=PARTIAL).headers["HX-PTag"]
+    tag = reader.get(NUMBERS, headers=PARTIAL).headers["HX-PTag"]
     site.change(job_id, progress_done=1, progress_total=4)
-    progressed = site.get(NUMBERS, headers={**PARTIAL, "HX-PTag": tag})
+    progressed = reader.get(NUMBERS, headers={**PARTIAL, "HX-PTag": tag})
     assert progressed.status_code == 200
     assert "25 %" in progressed.text
 

@@ -68,7 +68,8 @@ def test_points_stand_where_their_time_is() -> None:
     found = drawn([Reading(at(seconds), 50.0, MIB) for seconds in (0, 1, 4)], None, is_live=True)
     assert found.cpu.shapes[0].path == "M0 48h0L150 48L600 48"
     assert [tick.text for tick in found.cpu.times] == ["12:04:00", "12:04:04"]
-    assert found.last == "12:04:04"
+    assert found.last is not None
+    assert found.last.text == "12:04:04"
 
 
 @pytest.mark.parametrize("count", [1, 119, 120, 121, 299, 300])

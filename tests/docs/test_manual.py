@@ -12,6 +12,7 @@ import pytest
 from snippets import HOUSE, PAGES, blocks, commands
 
 from bgjobs.cli import bgjobs_commands, run_job_command
+from bgjobs.processes.identity import HOST_NAME
 from bgjobs.settings import PREFIX, Settings
 
 DOCS = HOUSE / "docs"
@@ -31,7 +32,7 @@ def test_every_setting_is_listed_with_its_default() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_page_names_a_setting_that_there_is_not(page: Path) -> None:
-    known = {PREFIX + field.name.upper() for field in fields(Settings)}
+    known = {PREFIX + field.name.upper() for field in fields(Settings)} | {HOST_NAME}
     assert set(re.findall(r"\bBGJOBS_[A-Z_]+\b", page.read_text())) <= known
 
 

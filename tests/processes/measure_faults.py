@@ -1,6 +1,8 @@
 """How long recovery takes: ``make faults`` runs each fault again and again, and writes docs/reliability.md.
 
-    python tests/processes/measure_faults.py [rounds]
+    PYTHONPATH=tests python tests/processes/measure_faults.py [rounds] [hosts]
+
+With ``hosts``, only those that need several hosts, and a PostgreSQL.
 
 Each round is judged by the same witness and checker as the tests; a broken promise ends the run.
 """
@@ -21,8 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import host_faults
+import idle_race
 from census import exists
 from clean_end import real_site
+from cluster import cluster_on
+from databases import SERVERS, answers, own_database
 from real_site import RealSite, died_within, moment_of
 from waiting import monotonic, until
 
@@ -30,9 +36,14 @@ from bgjobs.database import Database
 
 ROUNDS = 20
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
-BEGIN, END = "<!-- table: make faults -->", "<!-- end of the table -->"
+BEGIN, BEGIN_HOSTS, END = (
+    "<!-- table: make faults -->",
+    "<!-- table: several hosts -->",
+    "<!-- end of the table -->",
+)
 
-Measure = Callable[[RealSite], float]
+Measure = Callable[[Any], float]
+"""Of a :class:`RealSite`, or of a :class:`Cluster`."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,15 @@ class Fault:
     promise: float  # seconds
     measure: Measure
     settings: dict[str, Any]
+
+    def row(self, times: list[float]) -> str:
+        """Of the table, with the median and the worst."""
+        worst = shown(max(times)) + ("" if self.kept(times) else " **missed**")
+        median = shown(statistics.median(times))
+        return f"| {self.name} | {self.what} | {self.promise:g} s | {median} | {worst} |"
+
+    def kept(self, times: list[float]) -> bool:
+        return max(times) <= self.promise
 
 
 def seen_dead(how: str, parameters: dict[str, Any]) -> Measure:
@@ -196,6 +216,36 @@ FAULTS = (
     Fault("SIGTERM to the supervisor", "it has left, beyond the grace", 1.0, stopped_supervisor, {}),
     Fault("nothing runs yet (no fault)", "the first job starts", 3.0, first_dispatch, {}),
 )
+# On a cluster with leases of 3 s.
+FAULTS_OF_HOSTS = (
+    Fault("a whole host dies", "its job runs again on another host", 7.0, host_faults.whole_host_dies, {}),
+    Fault(
+        "a host is cut off from the database", "its job runs again elsewhere", 7.0, host_faults.network_is_cut, {}
+    ),
+    Fault(
+        "supervisor and jobs of a host wake up after their lease",
+        "the process of the job that others recovered is gone",
+        3.0,
+        host_faults.host_sleeps,
+        {},
+    ),
+    Fault(
+        "a dispatch on a host that runs no jobs (no fault)",
+        "the job starts",
+        1.0,
+        host_faults.dispatched_elsewhere,
+        {},
+    ),
+)
+# Takes an instant to hit; and no fault, but a moment in which a job could be stranded.
+IDLE_EXITS_A_ROUND = 100
+IDLE_EXIT = Fault(
+    f"a job comes while the supervisor leaves for want of work ({IDLE_EXITS_A_ROUND} times a round)",
+    "the job starts",
+    1.0,
+    lambda site: idle_race.race(site, 1)[0][0],
+    idle_race.SETTINGS,
+)
 
 
 @contextmanager
@@ -205,47 +255,84 @@ def fresh_site(folder: Path, database: Path, settings: dict[str, Any]) -> Iterat
         yield site
 
 
-def main(rounds: int) -> int:
+def main(rounds: int, *, only_hosts: bool) -> int:
     logging.getLogger("bgjobs").setLevel(logging.WARNING)
+    missed = not only_hosts and of_one_host(rounds)
+    if not answers(SERVERS["postgresql"]):
+        print("PostgreSQL does not answer: the table of several hosts stays as it is", file=sys.stderr)
+        return int(missed)
+    return int(of_several_hosts(rounds) or missed)
+
+
+def of_one_host(rounds: int) -> bool:
+    """Measure, and write the table; whether a promise was missed."""
     rows, missed = [], False
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         database = Database(f"sqlite:///{folder / 'empty.db'}")
         database.migrate()
         database.dispose()
-        for number, fault in enumerate(FAULTS):
+        for number, fault in enumerate((*FAULTS, IDLE_EXIT)):
             with fresh_site(folder / f"site{number}", folder / "empty.db", fault.settings) as site:
-                site.run("Plain.nothing")
-                times = []
-                for round_ in range(1, rounds + 1):
-                    until(lambda: site.supervisor is None or site.supervisor.fork_server_pid)
-                    times.append(fault.measure(site))
-                    print(f"\r{fault.name}: {round_} of {rounds}", end="", file=sys.stderr, flush=True)
-                site.check()
-            print(file=sys.stderr)
-            median, worst = statistics.median(times), max(times)
-            missed = missed or worst > fault.promise
-            verdict = shown(worst) + ("" if worst <= fault.promise else " **missed**")
-            rows.append(f"| {fault.name} | {fault.what} | {fault.promise:g} s | {shown(median)} | {verdict} |")
+                if fault is IDLE_EXIT:
+                    times, _ = idle_race.race(site, rounds * IDLE_EXITS_A_ROUND)
+                else:
+                    times = measured(fault, site, rounds)
+            missed = missed or not fault.kept(times)
+            rows.append(fault.row(times))
             print(rows[-1], flush=True)
-    write_page(rows, rounds)
-    return int(missed)
+    words = f"SQLite {sqlite3.sqlite_version}; in every round nothing was lost and nothing ran twice at a time."
+    write_page(BEGIN, rows, f"{rounds} rounds each on {here()} and {words}")
+    return missed
+
+
+def of_several_hosts(rounds: int) -> bool:
+    rows, missed = [], False
+    with tempfile.TemporaryDirectory() as name, own_database("postgresql", "faults") as url:
+        folder = Path(name)
+        database = Database(f"sqlite:///{folder / 'empty.db'}")
+        database.migrate()
+        database.dispose()
+        (folder / "site").mkdir()
+        with cluster_on(url, folder / "site", folder / "empty.db") as cluster:
+            for fault in FAULTS_OF_HOSTS:
+                times = [fault.measure(cluster) for _ in range(rounds)]
+                missed = missed or not fault.kept(times)
+                rows.append(fault.row(times))
+                print(rows[-1], flush=True)
+    words = (
+        "PostgreSQL, two hosts, `BGJOBS_LEASE = 3`; in every round nothing was lost, and what a host said that was"
+    )
+    write_page(BEGIN_HOSTS, rows, f"{rounds} rounds each on {here()} and {words} fenced out changed nothing.")
+    return missed
+
+
+def measured(fault: Fault, site: RealSite, rounds: int) -> list[float]:
+    times = []
+    site.run("Plain.nothing")
+    for round_ in range(1, rounds + 1):
+        until(lambda: site.supervisor is None or site.supervisor.fork_server_pid)
+        times.append(fault.measure(site))
+        print(f"\r{fault.name}: {round_} of {rounds}", end="", file=sys.stderr, flush=True)
+    site.check()
+    print(file=sys.stderr)
+    return times
 
 
 def shown(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
-def write_page(rows: list[str], rounds: int) -> None:
+def here() -> str:
+    return f"{platform.system()} with Python {platform.python_version()}"
+
+
+def write_page(begin: str, rows: list[str], words: str) -> None:
     head = ["| what happens | measured until | promise | median | worst |", "|---|---|---:|---:|---:|"]
-    words = (
-        f"{rounds} rounds each on {platform.system()} with Python {platform.python_version()} and SQLite "
-        f"{sqlite3.sqlite_version}; in every round nothing was lost and nothing ran twice at a time."
-    )
-    before, _, rest = PAGE.read_text().partition(BEGIN)
+    before, _, rest = PAGE.read_text().partition(begin)
     _, _, after = rest.partition(END)
-    PAGE.write_text("\n".join([before + BEGIN, *head, *rows, "", words, END + after]))
+    PAGE.write_text("\n".join([before + begin, *head, *rows, "", words, END + after]))
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS))
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS, only_hosts="hosts" in sys.argv))

@@ -43,6 +43,7 @@ class RealSite:
         self.folder = folder
         self.name = f"site_{os.getpid()}_{next(_numbers)}"
         self.expected_unfinished: set[int] = set()
+        self.ran_on_two_hosts: set[int] = set()  # at a time; their tests judge these jobs
         self._checked_up_to = 0
         for name in ("locks", "gates", "instance"):
             (folder / name).mkdir()
@@ -313,10 +314,18 @@ class RealSite:
         """What must be true of every job that has ended since the last call, whatever the test was about."""
         with self.state.store.database.reading() as connection:
             since = lookups.jobs.c.id > self._checked_up_to
-            rows = list(connection.execute(select(lookups.jobs).where(since)))
+            rows = [
+                row
+                for row in connection.execute(select(lookups.jobs).where(since))
+                if row.id not in self.ran_on_two_hosts
+            ]
             attempts = list(connection.execute(select(lookups.attempts)))
         unfinished = {row.id for row in rows if row.status in ("pending", "running")} - self.expected_unfinished
-        events = [event for event in self.events() if event.job > self._checked_up_to]
+        events = [
+            event
+            for event in self.events()
+            if event.job > self._checked_up_to and event.job not in self.ran_on_two_hosts
+        ]
         found = list(faults(events, rows, [a for a in attempts if a.background_job_id > self._checked_up_to]))
         assert not found, "\n".join(found)
         assert not unfinished, f"these jobs neither ended nor failed: {unfinished}"

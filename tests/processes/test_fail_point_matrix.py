@@ -32,15 +32,26 @@ MOST_IDLE = 8
 # Of a fork: it takes milliseconds.
 READY_WITHIN = 2.0
 
+# Meets an error and goes on, then is killed.
 DISPATCH = """
+from pathlib import Path
+from bgjobs import run_background_job
+point, in_a_transaction = sys.argv[1], len(sys.argv) > 2
 app = site.create_app()
 with app.app_context():
-    from bgjobs import run_background_job
-    for _ in range(2):
-        try:
-            print(run_background_job(site.jobs.Plain, "nothing").id)
-        except Exception as error:
-            print(type(error).__name__)
+    session = site.db.session if in_a_transaction else None
+    for action in ("raise", "kill9"):
+        Path("tickets", f"{point}.{action}").touch()
+        for _ in range(2):
+            try:
+                job = run_background_job(site.jobs.Plain, "nothing", session=session)
+                if session is not None:
+                    session.commit()
+                print(job.id, flush=True)
+            except Exception as error:
+                if session is not None:
+                    session.rollback()
+                print(type(error).__name__, flush=True)
 """
 
 
@@ -129,20 +140,21 @@ RAN_ONCE = ("completed", 0, ["completed"], 1, 1)
 # -- the caller ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("in_a_transaction", [(), ("in a transaction",)], ids=["", "session="])
 @pytest.mark.parametrize("point", ["enqueue.before_commit", "enqueue.after_commit"])
-def test_caller(site: RealSite, point: str, action: str) -> None:
+def test_caller(site: RealSite, point: str, in_a_transaction: tuple[str, ...]) -> None:
     """A job is there when it was committed, whole, and else not at all. An error reaches the caller, who can go
     on; a job of which nobody told the supervisor is found all the same."""
     site.until_supervised_after(site.dispatch("Plain.nothing"))
     ((last,),) = site.query("SELECT max(id) FROM background_jobs")
-    ticket(site, point, action)
-    caller = site.python(DISPATCH, stdout=-1)
+    caller = site.python(DISPATCH, point, *in_a_transaction, stdout=-1)
     printed = caller.communicate(timeout=60)[0].split()
     ids = [job_id for (job_id,) in site.query("SELECT id FROM background_jobs WHERE id > ?", last)]
-    assert caller.returncode == (-signal.SIGKILL if action == "kill9" else 0)
-    assert len(ids) == (point == "enqueue.after_commit") + (action == "raise")
-    assert printed == ([] if action == "kill9" else ["FailPointReached", str(ids[-1])])
+    assert caller.returncode == -signal.SIGKILL
+    # Of the dispatch that met an error, the one after it, and the one that was killed.
+    committed = [True, True, True] if point == "enqueue.after_commit" else [False, True, False]
+    assert len(ids) == sum(committed)
+    assert printed == ["FailPointReached", str(ids[committed[0]])]
     logs = site.query("SELECT DISTINCT background_job_id FROM job_logs WHERE background_job_id > ?", last)
     assert [job_id for (job_id,) in logs] == ids
     for job in map(site.handle, ids):

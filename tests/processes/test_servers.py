@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 from databases import SERVERS, administering, empty
 from real_site import MakeSite, RealSite
 from sqlalchemy import text
 from sqlalchemy.engine import URL
+
+from bgjobs import JobHandle
+from bgjobs.exceptions import BackendUnavailable
 
 
 @pytest.fixture(params=SERVERS)
@@ -74,6 +79,54 @@ def test_a_connection_that_is_lost_loses_no_outcome(served: RealSite) -> None:
     rows = served.wait(*held)
     assert {(row.status, row.attempt) for row in rows} == {("completed", 1)}
     assert served.until_supervised().pid == supervisor
+
+
+@pytest.mark.parametrize("served", ["postgresql"], indirect=True)
+def test_connections_that_are_ended_one_after_the_other_lose_nothing(served: RealSite) -> None:
+    """F12. Every tenth of a second one of ours, whoever it belongs to, while jobs are dispatched and run."""
+    jobs: list[JobHandle] = []
+    number = int(os.environ.get("BGJOBS_JOBS_UNDER_FIRE", "150"))
+    supervisor = served.until_supervised_after(served.dispatch("Plain.nothing"))
+    with ending_connections(served) as ended:
+        while len(jobs) < number:
+            with suppress(BackendUnavailable):  # what was refused was not stored, or its commit was not heard of
+                jobs.append(served.dispatch("Plain.nothing", max_retries=0))
+        served.until(lambda: unfinished(served) == 0)
+    rows = served.wait(*jobs)
+    assert {(row.status, row.attempt) for row in rows} == {("completed", 1)}
+    assert served.supervisor is not None
+    assert served.supervisor.pid == supervisor.pid
+    assert ended[0] > 0
+
+
+def unfinished(site: RealSite) -> int:
+    try:
+        counts = site.counts()
+    except BackendUnavailable:
+        return -1
+    return counts["pending"] + counts["running"]
+
+
+@contextmanager
+def ending_connections(site: RealSite) -> Iterator[list[int]]:
+    """Let the server end a connection to this database every 0.1 s; how many it has ended."""
+    url, ended, is_over = site.state.store.database.url, [0], threading.Event()
+    victim = text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name ORDER BY random() LIMIT 1"
+    )
+
+    def work() -> None:
+        with administering("postgresql") as connection:
+            while not is_over.wait(0.1):
+                ended[0] += len(connection.execute(victim, {"name": url.database}).all())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield ended
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def test_a_cancelled_job_is_stopped(served: RealSite) -> None:

@@ -7,7 +7,12 @@ from collections.abc import Iterator
 import pytest
 from clean_end import real_site
 from real_site import MakeSite, RealSite, died_within, moment_of
+from test_fail_point_matrix import ACTIONS, armed, ticket
 from waiting import monotonic
+
+RUN_POINTS = ("run.before", "run.mid", "outcome.before_report", "outcome.after_report")
+# More than that are not needed until each point was come to.
+MOST_JOBS = 12
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +96,30 @@ def test_the_work_goes_on_when_the_supervisor_is_killed(make_site: MakeSite) -> 
     site.open_gate("on")
     rows = site.wait(running, waiting)
     assert {(row.status, row.attempt) for row in rows} == {("completed", 1)}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_each_process_dies_or_meets_an_error_at_each_point(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    """As in the fail-point matrix, all points of a run together: an interpreter for each would take long. What
+    must be true of every job afterwards is checked by ``make_site``."""
+    site = armed(make_site(start_method="spawn", processes=2), monkeypatch)
+    # The supervisor by itself: those that are killed beside it are the ones that would start the next one.
+    for together in (("claim.after_commit",), ("job.before_ready", "job.before_go"), RUN_POINTS):
+        left = [ticket(site, point, action) for point in together]
+        jobs = []
+        while any(path.exists() for path in left):
+            assert len(jobs) < MOST_JOBS, site.describe()
+            jobs.append(site.dispatch("Plain.reach_the_middle", retry_delay=0.05))
+            site.wait(jobs[-1])
+        assert {row.status for row in site.wait(*jobs)} == {"completed"}
+        outcomes = [attempt.outcome for job in jobs for attempt in site.attempts(job.id)]
+        failed, lost = outcomes.count("failed"), outcomes.count("lost")
+        if together is RUN_POINTS:
+            # One after the other. The error in the midst of a job is that whose report meets the next one.
+            assert (failed, lost) == (0, 2 if action == "raise" else 3)
+        else:
+            # At the most one: a process that had its job, unread, is taken for one that has begun.
+            assert failed == 0
+            assert lost <= 1

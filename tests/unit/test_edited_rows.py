@@ -274,6 +274,28 @@ def test_a_poisoned_row_does_not_keep_the_others_from_being_claimed(make_site, c
             changes.finish([(execution, Outcome("released")) for execution in claimed])
 
 
+@pytest.mark.parametrize(
+    ("value", "is_claimed"),
+    [
+        ("x", False),
+        ("", False),
+        (PICKLE, False),
+        (BROKEN_UTF8, False),
+        (-(2**62), True),
+        (1.5, True),
+        (1e300, True),
+    ],
+)
+@pytest.mark.parametrize("most", [1, 10])
+def test_a_job_alone_is_claimed_only_if_its_priority_is_a_number(make_site, value, is_claimed, most):
+    site = make_site(Job, backend="local")
+    handle = site.dispatch(Job, "run")
+    edit(site, handle.id, "priority", value)
+    with site.state.store.changing() as changes:
+        claimed = changes.claim([own_identity().columns()] * most, backend="local")
+    assert [execution.id for execution in claimed] == ([handle.id] if is_claimed else [])
+
+
 @pytest.mark.parametrize("status", ["exploded", "PENDING", "pending ", "", 5, PICKLE, BROKEN_UTF8])
 def test_a_row_of_an_unknown_status_is_left_alone(site, status):
     handle = site.dispatch(Job, "run")

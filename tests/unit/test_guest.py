@@ -1,8 +1,10 @@
 """A good guest: the host's own migrations leave our tables alone, its setup stays as it was, nothing starts."""
 
+import gc
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from flask_sqlalchemy import SQLAlchemy
 
 import bgjobs
 from bgjobs import BackgroundJobs, ExampleJob, exceptions, run_background_job
+from bgjobs.app_state import app_state
 from bgjobs.guest import is_ours
 
 
@@ -257,3 +260,17 @@ def test_the_public_names_are_those_of_the_contract():
 @pytest.mark.parametrize("name", FAMILY)
 def test_every_error_is_of_one_family(name):
     assert issubclass(getattr(exceptions, name), bgjobs.JobRunnerException)
+
+
+def test_an_application_that_nobody_needs_any_more_leaves_the_memory(tmp_path):
+    """A host whose tests make an application each would have all of them in memory at the end."""
+    app, db = build(tmp_path, ["migrate", "bgjobs", "dispatch"])
+    app.config["BGJOBS_DASHBOARD_ACCESS"] = "open"
+    app.test_client().get("/dashboard", buffered=True)
+    app_state(app).store.database.dispose()
+    with app.app_context():
+        db.engine.dispose()
+    known = weakref.ref(app)
+    del app, db
+    gc.collect()
+    assert known() is None

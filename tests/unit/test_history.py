@@ -1,4 +1,4 @@
-"""Minutes become hours, and hours go: each number is there once, whenever somebody is killed."""
+"""Minutes become quarters, quarters hours, and hours go: each number is there once, whoever is killed when."""
 
 import os
 import shutil
@@ -6,18 +6,21 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import insert
 
+from bgjobs.dashboard.overview.range import RANGES
 from bgjobs.database import Database
 from bgjobs.metrics import metrics, minute_of
 from bgjobs.supervisor import history as history_module
-from bgjobs.supervisor.history import History, tidy_some
+from bgjobs.supervisor.history import STEPS, History, tidy_some
 
 NOW = datetime(2030, 1, 31, 12, 20, tzinfo=UTC)
-HOUR = minute_of(datetime(2030, 1, 30, 10, tzinfo=UTC))  # the newest that is past keeping minutes of
+HOUR = minute_of(datetime(2030, 1, 30, 10, tzinfo=UTC))  # the newest that is past keeping quarters of
+QUARTER = minute_of(datetime(2030, 1, 31, 5, tzinfo=UTC))  # the newest that is past keeping minutes of
 
 
 @pytest.fixture
@@ -66,19 +69,30 @@ def test_minutes_of_an_hour_that_is_long_past_become_that_hour(database):
 
 
 @pytest.mark.parametrize(
-    ("minute", "is_kept"),
+    ("minute", "span"),
     [
-        (HOUR - 1, False),
-        (HOUR + 59, False),
-        (HOUR + 60, True),  # 25 hours and 20 minutes old, in an hour that is not over so long
-        (minute_of(NOW), True),
-        (minute_of(NOW) + 999, True),
+        (HOUR - 1, 60),
+        (HOUR + 59, 60),
+        (HOUR + 60, 15),  # 25 hours and 20 minutes old, in an hour that is not over so long
+        (QUARTER + 14, 15),
+        (QUARTER + 15, 1),
+        (minute_of(NOW), 1),
+        (minute_of(NOW) + 999, 1),
     ],
 )
-def test_minutes_of_the_last_day_stay(database, minute, is_kept):
+def test_how_fine_the_past_is(database, minute, span):
     add(database, minute)
     tidy(database)
-    assert [span for span, *_ in found(database)] == [1 if is_kept else 60]
+    assert list(found(database)) == [(span, minute - minute % span, "completed", 3)]
+
+
+def test_the_charts_find_what_they_are_drawn_from():
+    """A point of a chart is no shorter than what is kept of its time, and begins where such a span begins."""
+    now = minute_of(NOW)
+    for looked_at in RANGES:
+        first = looked_at.first_minute(now)
+        span = next((step.span for step in STEPS if now - first <= step.hours * 60), 60)
+        assert looked_at.step % span == first % span == 0
 
 
 @pytest.mark.parametrize(("days", "is_kept"), [(89, True), (91, False), (4000, False)])
@@ -100,8 +114,8 @@ def test_minutes_that_were_forgotten_for_months_go_as_well(database):
 def test_a_piece_is_small(database):
     add(database, *range(HOUR, HOUR + 60))
     assert tidy_some(database, NOW)
-    assert {span: sum(1 for key in found(database) if key[0] == span) for span in (1, 60)} == {1: 50, 60: 1}
-    assert tidy(database) == 5
+    assert Counter(span for span, *_ in found(database)) == {1: 45, 15: 1}
+    assert tidy(database) == 3
     assert found(database) == {(60, HOUR, "completed", 3): (60, 15.0)}
 
 
@@ -214,7 +228,7 @@ def test_a_calm_supervisor_does_it_at_once_and_then_every_minute(database, clock
 
 def test_a_supervisor_that_is_never_calm_does_a_piece_a_second_after_ten_minutes(database, clock):
     history = History(database)
-    add(database, HOUR, HOUR + 10, HOUR + 20)
+    add(database, HOUR, HOUR + 15, HOUR + 30)
     left = []
     for _ in range(604):
         history.work(is_busy=True)

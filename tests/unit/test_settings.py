@@ -13,6 +13,7 @@ from bgjobs.settings import Settings
 
 DEFAULTS = {
     "BACKEND": "local",
+    "BROKER_URL": None,
     "DATABASE_URI": None,
     "RUNNER": None,
     "APPROVED_CLASSES": (),
@@ -27,6 +28,7 @@ DEFAULTS = {
     "MEMORY": None,
     "NICE": None,
     "KILL_GRACE": 10.0,
+    "LEASE": 30.0,
     "MAX_PENDING": None,
     "STATE_DIR": None,
     "LOG_DIR": None,
@@ -40,6 +42,7 @@ DEFAULTS = {
 
 TAKEN = [
     ("BACKEND", "inline", "inline"),
+    ("BROKER_URL", "redis://:secret@127.0.0.1:6379/0", "redis://:secret@127.0.0.1:6379/0"),
     ("DATABASE_URI", "sqlite:///jobs.db", "sqlite:///jobs.db"),
     ("DATABASE_URI", URL.create("postgresql+psycopg", "u", "p", "host"), "postgresql+psycopg://u:p@host"),
     ("RUNNER", "shop.jobs.Runner", "shop.jobs.Runner"),
@@ -56,6 +59,7 @@ TAKEN = [
     ("AUTOSTART", False, False),
     ("TIMEOUT", 2, 2.0),
     ("KILL_GRACE", 0, 0.0),
+    ("LEASE", 1, 1.0),
     ("MAX_PENDING", 10_000, 10_000),
     ("STATE_DIR", Path("run"), "run"),
     ("LOG_DIR", "storage/logs", "storage/logs"),
@@ -71,6 +75,8 @@ TAKEN = [
 REFUSED = [
     ("BACKEND", "Local"),
     ("BACKEND", ["local"]),
+    ("BROKER_URL", "127.0.0.1"),
+    ("BROKER_URL", 6379),
     ("DATABASE_URI", ""),
     ("DATABASE_URI", 5),
     ("DATABASE_URI", "no url"),
@@ -96,6 +102,7 @@ REFUSED = [
     ("TIMEOUT", 0),
     ("TIMEOUT", True),
     ("KILL_GRACE", -0.1),
+    ("LEASE", 0.5),
     ("MAX_PENDING", 0),
     ("MAX_PENDING", -1),
     ("STATE_DIR", ""),

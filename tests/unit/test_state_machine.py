@@ -264,7 +264,7 @@ class Games(RuleBasedStateMachine):
             if not survivors >> number % 20 & 1:
                 del self.living[pid]
         with self.store.database.reading() as connection:
-            found = recovery.survey(connection, self.in_hand.keys())
+            found = recovery.survey(connection, self.in_hand.keys(), lambda connection: None)
         recorded = {execution.token: execution for execution, _, _ in (*found.alive, *found.gone)}
         assert recorded == self.current
         assert {seen.pid for _, seen, _ in found.alive} <= self.living.keys()
@@ -275,8 +275,8 @@ class Games(RuleBasedStateMachine):
     @move()
     def the_supervisor_finds_nothing_it_does_not_know(self):
         with self.store.database.reading() as connection:
-            found = recovery.survey(connection, self.in_hand.keys())
-        assert found == recovery.Survey()
+            found = recovery.survey(connection, self.in_hand.keys(), lambda connection: None)
+        assert found == recovery.Survey(current=set(self.in_hand))
 
     # -- time --------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from bgjobs.app_state import AppState
 from bgjobs.approval import JobCall
 from bgjobs.by_hand import note
 from bgjobs.dashboard.actions import hurry
+from bgjobs.deadlocks import outlasting_deadlocks
 from bgjobs.exceptions import InvalidTransition
 from bgjobs.limits import limits_of_row
 from bgjobs.lookups import job_row, jobs
@@ -41,6 +42,7 @@ def newest_job(connection: Connection) -> int:
     return connection.scalar(select(func.max(jobs.c.id))) or 0
 
 
+@outlasting_deadlocks
 def retry_with(state: AppState, row: Row[Any], call: JobCall, by: str | None, *, seen_up_to: int | None) -> int:
     """Dispatch ``call`` in place of the ended job of ``row``, with its options; the new job's id.
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from bgjobs.dashboard import formats
+from bgjobs.dashboard.axes import Label, tick_at, to_the_second
 from bgjobs.dashboard.charts import Chart, Series, Tick, lines
 from bgjobs.dashboard.job.process_tree import ProcessTree, process_tree
 from bgjobs.limits import limits_of_row
@@ -42,7 +43,7 @@ class Usage:
     memory: Chart
     cpu_words: str
     memory_words: str
-    last: str
+    last: Label | None
     tree: ProcessTree | None
 
 
@@ -77,7 +78,7 @@ def drawn(
     tree: ProcessTree | None = None,
 ) -> Usage:
     points = highest(found, SHOWN)
-    labels = [f"{point.at:%H:%M:%S}" for point in points]
+    labels = [to_the_second(point.at) for point in points]
     places = _places(points)
     peak = _peak([reading.rss for reading in found])
     memory = [Series("Memory", "first", [point.rss for point in points])]
@@ -108,7 +109,7 @@ def drawn(
         cpu_words=_words([reading.cpu for reading in found], _percent, is_live),
         memory_words=_words([reading.rss for reading in found], formats.size, is_live)
         + (f" · limit {formats.size(limit)}" if limit is not None else ""),
-        last=f"{found[-1].at:%H:%M:%S}" if found else "",
+        last=to_the_second(found[-1].at) if found else None,
         tree=tree,
     )
 
@@ -137,8 +138,8 @@ def _places(points: Sequence[Reading]) -> list[float]:
 def _ends(points: Sequence[Reading]) -> list[Tick]:
     """The times at both ends; there is room for them there."""
     if len(points) < 2:
-        return [Tick(50, f"{points[0].at:%H:%M:%S}")] if points else []
-    return [Tick(9, f"{points[0].at:%H:%M:%S}"), Tick(91, f"{points[-1].at:%H:%M:%S}")]
+        return [tick_at(50, to_the_second(points[0].at))] if points else []
+    return [tick_at(9, to_the_second(points[0].at)), tick_at(91, to_the_second(points[-1].at))]
 
 
 def _unit(most: float) -> float:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bgjobs.dashboard import formats
+from bgjobs.dashboard.axes import Label, to_the_millisecond
 from bgjobs.models import PENDING, RUNNING
 
 WIDTH = 1000
@@ -67,8 +68,8 @@ class Bar:
     note: str
     x: float
     width: float
-    start: str
-    end: str
+    start: Label
+    end: Label
     lasted: str
     is_open: bool
     since: str  # of one that goes on: bgjobs.js counts on from here
@@ -83,7 +84,7 @@ class Bar:
 
     @property
     def title(self) -> str:
-        return f"{self.words}: {self.lasted}, {self.start} – {self.end}"
+        return f"{self.words}: {self.lasted} from {self.start.text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,14 +184,8 @@ def _bar(step: Step, x: float, width: float) -> Bar:
         x=round(x, 1),
         width=round(width, 1),
         start=to_the_millisecond(step.start),
-        end="now" if step.is_open else to_the_millisecond(step.end),
+        end=Label("now") if step.is_open else to_the_millisecond(step.end),
         lasted=formats.duration(step.seconds),
         is_open=step.is_open,
         since=f"{step.start.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
     )
-
-
-def to_the_millisecond(moment: datetime) -> str:
-    """``24 Nov 2026, 12:04:31.120``, UTC."""
-    exact = formats.exact(moment)
-    return f"{exact.removesuffix(' UTC')}.{moment.microsecond // 1000:03}"

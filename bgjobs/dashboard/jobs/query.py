@@ -26,6 +26,7 @@ _KNOWN = frozenset(
         "class",
         "method",
         "queue",
+        "error",
         "q",
         "from",
         "to",
@@ -48,6 +49,7 @@ class JobQuery:
     class_name: str = ""
     method_name: str = ""
     queue: str = ""
+    exception: str = ""  # by which it failed
     since: datetime | None = None
     until: datetime | None = None
     term: str = ""
@@ -68,6 +70,7 @@ class JobQuery:
             class_name=class_name,
             method_name=method_of_class or reader.text("method"),
             queue=reader.text("queue"),
+            exception=reader.text("error"),
             since=reader.value("from", _start),
             until=reader.value("to", _end),
             term=search_term(args.get("q", "")),
@@ -108,6 +111,7 @@ class JobQuery:
             "class": job_class if self.class_name else "",
             "method": "" if self.class_name else self.method_name,
             "queue": self.queue,
+            "error": self.exception,
             "from": _typed(self.since),
             "to": _typed(self.until),
             "q": self.term,

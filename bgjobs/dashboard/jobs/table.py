@@ -20,6 +20,14 @@ from bgjobs.models import PENDING, RUNNING
 from bgjobs.redaction import Redactor
 
 _PARAMETERS_LENGTH = 80
+_NARROWED = (
+    ("class", "of the class"),
+    ("method", "of the method"),
+    ("queue", "of the queue"),
+    ("error", "failed by"),
+    ("from", "since, in UTC,"),
+    ("to", "until, in UTC,"),
+)
 
 Address = Mapping[str, Any]
 """The query string of a view."""
@@ -67,6 +75,7 @@ class JobTable:
     summary: str
     left_out: str | None
     ignored: list[str]
+    narrowed: list[tuple[str, str]]  # what is chosen under "More filters", in words
     arrived: str | None
     first: Address
     previous: Address | None
@@ -93,6 +102,7 @@ def job_table(page: JobsPage, counts: Mapping[str, Count], redactor: Redactor, n
         summary=summary(page),
         left_out=_left_out(page),
         ignored=list(query.ignored),
+        narrowed=[(words, query.filters[name]) for name, words in _NARROWED if name in query.filters],
         arrived=f"{count_words(page.arrived)} new {_noun(page.arrived)}" if page.arrived.number else None,
         first=query.at().address,
         previous=_previous(page, ids).address if page.has_previous else None,

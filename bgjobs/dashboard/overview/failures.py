@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-_exception_type = re.compile(r"[A-Za-z_][\w.]{0,99}", re.ASCII).match
+from bgjobs.dashboard.causes import exception_of
 
 
 @dataclass(slots=True)
@@ -41,9 +40,3 @@ def grouped(rows: Iterable[Any]) -> list[Failures]:
             group = found[key] = Failures(*key, newest_id=row.id)
         group.add(row.completed_at)
     return list(found.values())
-
-
-def exception_of(error: Any) -> str:
-    """The type of the exception, with which the error of a job begins."""
-    named = _exception_type(error) if isinstance(error, str) else None
-    return named[0].rpartition(".")[2] if named and error[named.end() :][:1] in ("", ":") else ""

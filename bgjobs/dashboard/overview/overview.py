@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bgjobs.dashboard import formats
-from bgjobs.dashboard.axes import time_ticks
+from bgjobs.dashboard.axes import time_ticks, to_the_minute, with_its_day
+from bgjobs.dashboard.causes import NO_EXCEPTION
 from bgjobs.dashboard.charts import Chart, Series, bars, lines
-from bgjobs.dashboard.formats import MONTHS, Moment
+from bgjobs.dashboard.formats import Moment
 from bgjobs.dashboard.glance import Glance
-from bgjobs.dashboard.overview.failures import grouped
+from bgjobs.dashboard.jobs.query import SEPARATOR
+from bgjobs.dashboard.overview.failures import Failures, grouped
 from bgjobs.dashboard.overview.numbers import Numbers, slowest, together
 from bgjobs.dashboard.overview.queries import FAILED_READ, Found
 from bgjobs.dashboard.overview.range import Range
@@ -30,9 +32,9 @@ class Trouble:
     """Jobs that failed alike."""
 
     name: str
-    class_name: str
     exception: str
-    number: str
+    number: int
+    address: Mapping[str, str]  # the query string of the list of these jobs
     first: Moment | None
     last: Moment | None
     newest_id: int
@@ -82,7 +84,8 @@ def overview(seen: Glance, looked_at: Range, found: Found, running: Sequence[Any
     start = datetime.fromtimestamp(looked_at.first_minute(minute_of(seen.now)) * 60, UTC)
     end = start + timedelta(minutes=looked_at.minutes)
     moments = [start + timedelta(minutes=looked_at.step * place) for place in range(looked_at.points)]
-    labels = [_label(moment, looked_at) for moment in moments]
+    label = with_its_day if looked_at.step >= 60 else to_the_minute
+    labels = [label(moment) for moment in moments]
     times = time_ticks(start, end)
     durations = _durations(points)
     return Overview(
@@ -103,9 +106,9 @@ def overview(seen: Glance, looked_at: Range, found: Found, running: Sequence[Any
         troubles=tuple(
             Trouble(
                 name=formats.short_name(group.class_name, group.method_name),
-                class_name=formats.line(group.class_name),
                 exception=group.exception or "No exception",
-                number=f"{group.number:,}",
+                number=group.number,
+                address=_address_of(group),
                 first=formats.moment(group.first, seen.now),
                 last=formats.moment(group.last, seen.now),
                 newest_id=group.newest_id,
@@ -127,6 +130,11 @@ def overview(seen: Glance, looked_at: Range, found: Found, running: Sequence[Any
             for one in slowest(total.classes, _CLASSES_SHOWN)
         ),
     )
+
+
+def _address_of(group: Failures) -> dict[str, str]:
+    job_class = f"{formats.line(group.class_name)}{SEPARATOR}{formats.line(group.method_name)}"
+    return {"state": FAILED, "class": job_class, "error": group.exception or NO_EXCEPTION}
 
 
 def _endings(points: Sequence[Numbers]) -> list[Series]:
@@ -170,10 +178,4 @@ def _runner(row: Any, now: datetime) -> Runner:
         since="" if started is None else iso(started),
         elapsed=formats.DASH if started is None else formats.elapsed((now - started).total_seconds()),
         percent=None if done is None or not total or total < 0 else round(100 * min(max(done / total, 0.0), 1.0)),
-    )
-
-
-def _label(moment: datetime, looked_at: Range) -> str:
-    return (
-        f"{moment.day} {MONTHS[moment.month - 1]}, {moment:%H:%M}" if looked_at.step >= 60 else f"{moment:%H:%M}"
     )

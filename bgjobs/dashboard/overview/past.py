@@ -40,7 +40,7 @@ class Past:
 
 
 def past_of(database: Database) -> Past:
-    return _pasts.setdefault(database, Past())
+    return pasts.setdefault(database, Past())
 
 
-_pasts: WeakKeyDictionary[Database, Past] = WeakKeyDictionary()
+pasts: WeakKeyDictionary[Database, Past] = WeakKeyDictionary()

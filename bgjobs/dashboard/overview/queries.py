@@ -9,11 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from bgjobs.dashboard.causes import beginning_of_error
 from bgjobs.dashboard.overview.numbers import Numbers, by_point
 from bgjobs.dashboard.overview.past import Past
 from bgjobs.dashboard.overview.range import Range
 from bgjobs.lookups import IS_RUNNING, jobs, next_due
-from bgjobs.metrics import WAIT, metrics, minute_of
+from bgjobs.metrics import MINUTE, SPANS, WAIT, metrics, minute_of
 from bgjobs.models import FAILED
 
 FAILED_READ = 1_000
@@ -56,7 +57,7 @@ def running(connection: Connection) -> Sequence[Any]:
 def _points(connection: Connection, looked_at: Range, first: int, minute: int) -> list[Numbers]:
     """The numbers from the point on that begins at minute ``first``."""
     point = ((metrics.c.minute - first) // looked_at.step).label("point")
-    within = metrics.c.span.in_((1, 60)), metrics.c.minute >= first, metrics.c.minute <= minute
+    within = metrics.c.span.in_(SPANS), metrics.c.minute >= first, metrics.c.minute <= minute
     by_kind = point, metrics.c.kind, metrics.c.bucket
     by_class = point, metrics.c.class_name, metrics.c.method_name, metrics.c.bucket
     of_class = select(*by_class, _NUMBER).where(*within, metrics.c.kind != WAIT).group_by(*by_class)
@@ -70,15 +71,14 @@ def _points(connection: Connection, looked_at: Range, first: int, minute: int) -
 def _recent(connection: Connection, minute: int) -> Sequence[Any]:
     return connection.execute(
         select(metrics.c.minute, metrics.c.kind, _NUMBER)
-        .where(metrics.c.span == 1, metrics.c.minute > minute - RECENT_MINUTES, metrics.c.minute <= minute)
+        .where(metrics.c.span == MINUTE, metrics.c.minute > minute - RECENT_MINUTES, metrics.c.minute <= minute)
         .group_by(metrics.c.minute, metrics.c.kind)
     ).all()
 
 
 def _failed(connection: Connection) -> Sequence[Any]:
-    error = func.substr(jobs.c.error_message, 1, 200).label("error")
     return connection.execute(
-        select(jobs.c.id, jobs.c.class_name, jobs.c.method_name, jobs.c.completed_at, error)
+        select(jobs.c.id, jobs.c.class_name, jobs.c.method_name, jobs.c.completed_at, beginning_of_error())
         .where(jobs.c.status == FAILED)
         .order_by(jobs.c.id.desc())
         .limit(FAILED_READ)

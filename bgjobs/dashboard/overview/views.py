@@ -8,7 +8,9 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from bgjobs.dashboard import htmx
+from bgjobs.dashboard.csrf import csrf_token
 from bgjobs.dashboard.glance import Glance, glance
+from bgjobs.dashboard.jobs.selection import MEANINGS, TYPED_ABOVE
 from bgjobs.dashboard.logs.place import Place
 from bgjobs.dashboard.logs.views import logs_at, tag_of_logs
 from bgjobs.dashboard.overview import queries
@@ -62,10 +64,11 @@ def _running(seen: Glance) -> Any:
 
 def _tag(seen: Glance, looked_at: Range, running: Any) -> str:
     """The numbers change with each log, at each minute, and with the progress of what runs."""
-    return seen.tag(seen.pulse, looked_at, minute_of(seen.now), running)
+    return seen.tag(seen.pulse, looked_at, minute_of(seen.now), running, csrf_token())
 
 
 def _numbers(seen: Glance, looked_at: Range, running: Any) -> dict[str, Any]:
     with seen.reading() as connection:
         found = queries.find(connection, looked_at, seen.now, past_of(seen.state.store.database))
-    return {"overview": overview(seen, looked_at, found, running)}
+    shown = overview(seen, looked_at, found, running)
+    return {"overview": shown, "meanings": MEANINGS, "typed_above": TYPED_ABOVE}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +13,7 @@ from bgjobs.dashboard.facts import Fact
 from bgjobs.dashboard.formats import DASH
 from bgjobs.dashboard.processes.usage import is_child, living_children, memory_of
 from bgjobs.redaction import mask_urls
+from bgjobs.supervisor.elsewhere import Elsewhere
 from bgjobs.supervisor.status import SupervisorStatus, last_status
 
 
@@ -27,7 +28,7 @@ class Machine:
 
 
 def machine(state: AppState, running_pids: Collection[int], now: datetime) -> Machine:
-    if state.settings.backend != "local":
+    if state.settings.backend == "inline":
         return Machine(absence="Jobs run in the process that dispatches them, so there is no supervisor.")
     status = last_status(state.folder)
     judgement = "gone" if status is None else status.identity.judge()
@@ -39,6 +40,40 @@ def machine(state: AppState, running_pids: Collection[int], now: datetime) -> Ma
         )
     is_here = judgement == "alive"
     return Machine(_supervisor(status, is_here, now), _fork_server(status, running_pids) if is_here else ())
+
+
+@dataclass(frozen=True, slots=True)
+class OtherRow:
+    """A supervisor on another host."""
+
+    host: str
+    process: str
+    processes: str
+    started: formats.Moment | None
+    version: str
+    words: str
+    is_silent: bool
+
+
+def others(found: Iterable[Elsewhere], now: datetime) -> list[OtherRow]:
+    return [
+        OtherRow(
+            host=formats.line(item.status.host),
+            process=formats.line(item.status.pid),
+            processes=formats.line(item.status.processes),
+            started=formats.moment(_time(item.status.started_at), now),
+            version=formats.line(item.status.version) or DASH,
+            words=_words_of(item),
+            is_silent=not item.is_heard_of,
+        )
+        for item in found
+    ]
+
+
+def _words_of(supervisor: Elsewhere) -> str:
+    if not supervisor.is_heard_of:
+        return "not heard of any more; its jobs are run again by others"
+    return "cannot load the application" if supervisor.status.app_error else "at work"
 
 
 def _supervisor(status: SupervisorStatus, is_here: bool, now: datetime) -> tuple[Fact, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ from bgjobs.dashboard.formats import DASH
 from bgjobs.dashboard.processes.queries import RunningJobs
 from bgjobs.dashboard.processes.usage import Gauge, Usage, identity_in, judgement_of, usage_in
 from bgjobs.dashboard.progress.words import Progress, progress_of
+from bgjobs.leases import machine_of
 from bgjobs.redaction import Redactor
 
 STEPS = tuple(name for name in ("cancel", "kill") if name in actions.ON_A_JOB)
@@ -48,10 +50,13 @@ class RunningTable:
     number: Count
 
 
-def running_table(found: RunningJobs, redactor: Redactor, kill_grace: float, now: datetime) -> RunningTable:
+def running_table(
+    found: RunningJobs, silent: Collection[str], redactor: Redactor, kill_grace: float, now: datetime
+) -> RunningTable:
+    """``silent`` are the machines that are not heard of any more."""
     gauge = Gauge()
     return RunningTable(
-        [_row(job, found.samples.get(job.id), gauge, redactor, kill_grace, now) for job in found.rows],
+        [_row(job, found.samples.get(job.id), silent, gauge, redactor, kill_grace, now) for job in found.rows],
         found.number,
     )
 
@@ -61,20 +66,31 @@ def local_pids(found: RunningJobs) -> list[int]:
     return [job.pid for job in found.rows if isinstance(job.pid, int)]
 
 
-def _row(job: Any, sample: Any, gauge: Gauge, redactor: Redactor, kill_grace: float, now: datetime) -> RunningRow:
+def _row(
+    job: Any,
+    sample: Any,
+    silent: Collection[str],
+    gauge: Gauge,
+    redactor: Redactor,
+    kill_grace: float,
+    now: datetime,
+) -> RunningRow:
     identity = identity_in(job)
     judgement = judgement_of(identity)
+    is_silent = judgement == "unknown" and machine_of(job) in silent
     usage, started = Usage(), formats.moment(job.started_at, now)
     if sample is not None and sample.attempt == job.attempt and judgement != "gone":
         usage = usage_in(sample)
-    elif identity is not None and judgement == "alive" and job.backend == "local":
+    elif identity is not None and judgement == "alive" and job.backend != "inline":
         usage = gauge.read(identity)
     return RunningRow(
         id=job.id,
         name=formats.short_name(job.class_name, job.method_name),
         process=formats.line(job.pid) or DASH,
-        note=_note(job, judgement),
-        is_lost=judgement == "gone",
+        note=f"on {formats.line(job.host)}, which is not heard of any more"
+        if is_silent
+        else _note(job, judgement),
+        is_lost=is_silent or judgement == "gone",
         cpu=DASH if usage.cpu is None else f"{usage.cpu:,.0f} %",
         memory=formats.size(usage.rss),
         threads=_whole(usage.threads),
@@ -90,7 +106,7 @@ def _note(job: Any, judgement: str) -> str:
         return "is gone; the supervisor recovers the job"
     if judgement == "unknown":
         return f"on {formats.line(job.host)}"
-    if job.backend != "local":
+    if job.backend == "inline":
         return "is the application itself"
     if job.paused_at is not None:
         return "is held up"

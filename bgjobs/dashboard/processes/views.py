@@ -12,9 +12,10 @@ from bgjobs.dashboard.addresses import number_of_job
 from bgjobs.dashboard.csrf import csrf_token
 from bgjobs.dashboard.glance import glance
 from bgjobs.dashboard.processes import queries
-from bgjobs.dashboard.processes.machine import machine
+from bgjobs.dashboard.processes.machine import machine, others
 from bgjobs.dashboard.processes.table import STEPS, local_pids, running_table
 from bgjobs.dashboard.section import Section
+from bgjobs.supervisor.elsewhere import supervisors_elsewhere
 
 SECTION = Section("Processes", ".processes", "p")
 
@@ -30,15 +31,19 @@ def show_processes() -> ResponseReturnValue:
     seen = glance()
     with seen.reading() as connection:
         found = queries.running_jobs(connection)
-    table = running_table(found, seen.state.redactor, seen.state.settings.kill_grace, seen.now)
+        elsewhere = supervisors_elsewhere(connection)
+    silent = {item.name for item in elsewhere if not item.is_heard_of}
+    hosts = others(elsewhere, seen.now)
+    table = running_table(found, silent, seen.state.redactor, seen.state.settings.kill_grace, seen.now)
     runs = machine(seen.state, local_pids(found), seen.now)
     # What a process uses is on no row: so the tag is made of what is shown, but for the words of the clock.
     started = [fact.moment.iso for fact in runs.supervisor if fact.moment]
     texts = [[fact.text for fact in facts] for facts in (runs.supervisor, runs.fork_server)]
-    tag = seen.tag(table, texts, started, runs.absence, csrf_token())
+    others_shown = [(row.host, row.process, row.processes, row.words) for row in hosts]
+    tag = seen.tag(table, texts, started, runs.absence, others_shown, csrf_token())
     if htmx.is_shown_already(tag):
         return htmx.not_modified(tag)
-    return htmx.page_or_partial("processes", tag, table=table, machine=runs, health=seen.health)
+    return htmx.page_or_partial("processes", tag, table=table, machine=runs, hosts=hosts, health=seen.health)
 
 
 def act_on_process(job_id: str, action: str) -> ResponseReturnValue:
