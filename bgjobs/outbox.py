@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, func, select, update
+from sqlalchemy import Connection, bindparam, case, func, select, update
 
 from bgjobs import lookups
 from bgjobs.lookups import CLAIMABLE, IS_PENDING, jobs, paused_queues
@@ -70,15 +70,15 @@ def take_back_overdue(connection: Connection, queue: str, before: datetime) -> i
     return _take_back(connection, select(jobs.c.id).where(_IS_PUBLISHED, IS_PENDING, *is_overdue))
 
 
-def take_back_less_urgent(connection: Connection, queue: str, now: datetime) -> int:
-    """Let a job that is due go before published ones that are less urgent; how many of these were taken back."""
-    unpublished = (jobs.c.published_at.is_(None), jobs.c.queue == queue, CLAIMABLE["due"])
-    first = select(func.min(jobs.c.priority)).where(IS_PENDING, *unpublished)
-    most_urgent = connection.scalar(first, {"now": now})
-    if most_urgent is None:
+def let_overtake(connection: Connection, queue: str, now: datetime) -> int:
+    """Let the most urgent of the due jobs go before those that were published earlier and are less urgent: these
+    are taken back, to be published behind it; how many."""
+    first = connection.execute(_MOST_URGENT, {"queue": queue, "now": now}).first()
+    if first is None:
         return 0
-    behind = and_(jobs.c.queue == queue, jobs.c.priority > most_urgent)
-    return _take_back(connection, select(jobs.c.id).where(_IS_PUBLISHED, IS_PENDING, behind))
+    before_it = jobs.c.published_at < (first.published_at or now)
+    overtaken = (jobs.c.queue == queue, jobs.c.priority > first.priority, before_it)
+    return _take_back(connection, select(jobs.c.id).where(_IS_PUBLISHED, IS_PENDING, *overtaken))
 
 
 def take_back_paused(connection: Connection) -> int:
@@ -137,6 +137,12 @@ _TO_PUBLISH = (
     .order_by(jobs.c.scheduled_at, jobs.c.id)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
+)
+_MOST_URGENT = (
+    select(jobs.c.priority, jobs.c.published_at)
+    .where(*CLAIMABLE.values(), _OF_QUEUE)
+    .order_by(jobs.c.priority, jobs.c.scheduled_at, jobs.c.id)
+    .limit(1)
 )
 _PUBLISH = (
     update(jobs)

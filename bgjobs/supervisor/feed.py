@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import selectors
 import socket
 from collections.abc import Collection, Iterable
 from functools import partial
+from typing import Any
 
 from bgjobs.processes.channel import Channel, Message
 from bgjobs.supervisor.sockets import address_in
 
 NAME = "feed"
 _BACKLOG = 128
-_TOKEN_LENGTH = 32
+_TOKEN = re.compile("[0-9a-f]{32}")
 _MOST_SLOTS = 1024
 
 Fed = tuple[int, str]
@@ -105,8 +107,10 @@ class Feed:
         match message:
             case {"worker": int(worker), "slots": int(slots)}:
                 self._slots[channel] = worker, max(0, min(slots, _MOST_SLOTS))
-            case {"job": int(job_id), "token": str(token)} if 0 < job_id < 2**63 and len(token) <= _TOKEN_LENGTH:
+            case {"job": job_id, "token": token} if can_be_fed(job_id, token):
                 self._ask(channel, (job_id, token))
+            case {"job": _}:
+                self._answer(channel, (0, ""))  # no such job can be: there is nothing to do for this message
 
     def _ask(self, channel: Channel, fed: Fed) -> None:
         if fed in self._asked:
@@ -128,3 +132,10 @@ class Feed:
             self._new.pop(fed, None)
         self._selector.unregister(channel)
         channel.close()
+
+
+def can_be_fed(job_id: Any, token: Any) -> bool:
+    """Whether there can be such a job and token: whoever may write to the broker sends what they like, and a value
+    that the database does not take would be in the way of all others."""
+    is_id = type(job_id) is int and 0 < job_id < 2**63
+    return is_id and isinstance(token, str) and _TOKEN.fullmatch(token) is not None

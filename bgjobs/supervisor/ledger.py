@@ -34,6 +34,7 @@ from bgjobs.state_folder import StateFolder, output_name
 from bgjobs.store import Changes, Store
 from bgjobs.supervisor.feed import Fed
 from bgjobs.supervisor.memory_guard import MemoryGuard
+from bgjobs.supervisor.older_code import with_another_chance
 from bgjobs.supervisor.output_feed import OutputFeed
 from bgjobs.supervisor.recovery import Recorded, seconds_run, survey
 from bgjobs.supervisor.requests import Requested, requested
@@ -91,7 +92,10 @@ class Ledger:
         if running is None or running.process is not process:
             return
         if "outcome" in message:
-            self._record(running, running.reported(Outcome.from_json(message["outcome"])))
+            outcome = running.reported(Outcome.from_json(message["outcome"]))
+            if self._backend == "celery":
+                outcome = with_another_chance(running.job, outcome)
+            self._record(running, outcome)
         else:
             if "progress" in message:
                 running.progress = message["progress"]

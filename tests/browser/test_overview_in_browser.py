@@ -214,3 +214,21 @@ def choose_zone(page: Page, name: str) -> None:
     page.keyboard.press("?")
     page.get_by_label("Times", exact=True).select_option(name)
     page.keyboard.press("Escape")
+
+
+def test_a_group_of_failures_is_retried_in_two_steps(site: LiveSite, page: Page) -> None:
+    for _ in range(2):
+        finish(site, site.dispatch(max_retries=0), "failed")
+    page.goto(site.url)
+    group = page.locator("section[aria-labelledby=troubles-title] li").first
+    button = group.get_by_role("button", name="Retry 2 jobs that failed: ExampleJob::run, ValueError")
+    places = [it.bounding_box() for it in (button, group.get_by_role("link", name="View"))]
+    assert all(places)
+    assert len({round(place["y"]) for place in places if place}) == 1  # in one line
+    button.click()
+    expect(page.locator("#confirm")).to_contain_text("Retry 2 jobs? They become pending again")
+    page.get_by_role("button", name="Leave it").click()
+    expect(page.locator("#confirm")).to_be_hidden()
+    button.click()
+    page.get_by_role("button", name="Retry 2 jobs", exact=True).click()
+    expect(page.locator("h1")).to_contain_text("BulkAction::run")

@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,56 @@ def small_disk(place: Path, kibibytes: int) -> Iterator[Path]:
         yield place
     finally:
         until(lambda: subprocess.run(["umount", str(place)], capture_output=True, check=False).returncode == 0)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network of its own, with one link to ours."""
+
+    name: str
+    link: str
+    address: str  # of our end
+
+    @property
+    def prefix(self) -> tuple[str, ...]:
+        """What runs a command in it."""
+        return ("ip", "netns", "exec", self.name)
+
+    def set(self, state: str) -> None:
+        """The link is ``up`` or ``down``."""
+        _ip("link", "set", self.link, state)
+
+
+@contextmanager
+def network() -> Iterator[Network]:
+    """A network namespace for the length of the block."""
+    number = os.getpid() % 256
+    made = Network(f"bgjobs-{os.getpid()}", f"bgj{os.getpid()}a", f"10.213.{number}.1")
+    inner = f"bgj{os.getpid()}b"
+    try:
+        _ip("netns", "add", made.name)
+        _ip("link", "add", made.link, "type", "veth", "peer", "name", inner, "netns", made.name)
+        _ip("address", "add", f"{made.address}/30", "dev", made.link)
+        _ip("-n", made.name, "address", "add", f"10.213.{number}.2/30", "dev", inner)
+        _ip("-n", made.name, "link", "set", inner, "up")
+        made.set("up")
+    except (OSError, subprocess.CalledProcessError) as error:
+        _end(made)
+        pytest.skip(f"no network namespace can be made here: {error}")
+    try:
+        yield made
+    finally:
+        _end(made)
+
+
+def _end(made: Network) -> None:
+    for arguments in (("link", "del", made.link), ("netns", "del", made.name)):
+        with suppress(OSError, subprocess.CalledProcessError):
+            _ip(*arguments)
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)
 
 
 def set_mode(disk: Path, mode: str) -> None:

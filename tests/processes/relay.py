@@ -15,9 +15,9 @@ class Relay:
     """Passes on what comes in at ``port``. ``cut``: nothing passes, and nobody is told. ``refusing``: connections
     are closed, as those of a server that is not running."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, *, entrance: str = "127.0.0.1") -> None:
         self._server = host, port
-        self._entrance = socket.create_server(("127.0.0.1", 0))
+        self._entrance = socket.create_server((entrance, 0))
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._entrance, selectors.EVENT_READ)
         self._other: dict[socket.socket, socket.socket] = {}

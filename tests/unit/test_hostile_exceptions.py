@@ -130,9 +130,10 @@ def site(make_site):
     return make_site(Raiser)
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("what", MAKERS)
-def test_the_job_fails_and_says_something(site, what):
+def test_the_job_fails_and_says_something(site, request, what):
+    if what == "str loops":  # the others may take the time that a busy machine takes
+        request.getfixturevalue("impatient")
     started = time.monotonic()
     handle = site.dispatch(Raiser, "run", [what], max_retries=1)
     assert time.monotonic() - started < 10

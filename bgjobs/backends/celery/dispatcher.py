@@ -29,7 +29,7 @@ LEASE = 5.0
 LOOK_INTERVAL = 0.25
 """Seconds between two looks for due jobs where nobody rings: one that was dispatched on another host."""
 TIDY_INTERVAL = 1.0
-LOST_AFTER = 10.0
+LOST_AFTER = 5.0
 """Seconds after which a message that is in no queue any more, and whose job nobody has claimed, was lost."""
 _BUSY_INTERVAL = 0.02
 _PAUSE = 1.0
@@ -129,7 +129,7 @@ class Dispatcher:
             waiting = outbox.waiting(connection, now - timedelta(seconds=LOST_AFTER))
             for queue, seen in waiting.items():
                 if _age(seen, now) > SLOW_AFTER:
-                    outbox.take_back_less_urgent(connection, queue, now)
+                    outbox.let_overtake(connection, queue, now)
             unwanted = outbox.unwanted(connection)
         self._postman.revoke(unwanted)
         for queue, seen in waiting.items():

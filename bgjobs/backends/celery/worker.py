@@ -18,10 +18,12 @@ from bgjobs.backends.celery.dispatcher import Dispatcher
 from bgjobs.backends.celery.hand_over import HandOver
 from bgjobs.backends.celery.transport import PREFIX, TASK, Postman, celery_app, queue_named
 from bgjobs.bulk import BulkAction
+from bgjobs.custom_logger import console
 from bgjobs.exceptions import ConfigurationError
 from bgjobs.processes.app_loader import load_app
 from bgjobs.processes.identity import host_name
 from bgjobs.supervisor.config import SupervisorConfig
+from bgjobs.supervisor.feed import can_be_fed
 
 _ALWAYS = ("default", BulkAction.queue)
 
@@ -65,7 +67,7 @@ def worker_app(state: AppState, queues: Sequence[str]) -> Celery:
     station = _Station(state, app, follows_queues=not queues)
 
     @app.task(name=TASK, acks_late=True, ignore_result=True, shared=False)  # type: ignore[untyped-decorator]
-    def run(job_id: int, execution_token: str) -> None:
+    def run(job_id: Any, execution_token: Any) -> None:
         station.run(job_id, execution_token)
 
     class Station(bootsteps.StartStopStep):  # type: ignore[misc]
@@ -104,9 +106,14 @@ class _Station:
         for name, target in (("attendance", self._hand_over.attend), ("dispatcher", self._dispatcher.run)):
             threading.Thread(target=target, name=f"bgjobs {name}", daemon=True).start()
 
-    def run(self, job_id: int, token: str) -> None:
+    def run(self, job_id: Any, token: Any) -> None:
+        """Have a job run. Whoever may write to the broker can have sent this: what it names is looked for in the
+        table, and anything else is dropped."""
         assert self._hand_over is not None
-        self._hand_over.run(job_id, token)
+        if can_be_fed(job_id, token):
+            self._hand_over.run(job_id, token)
+        else:
+            console.warning("A message that names no job was dropped.")
 
     def close(self) -> None:
         if self._dispatcher is not None and self._hand_over is not None:
