@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from sqlalchemy.engine import URL
 
-from bgjobs import BackgroundJobs, CustomBackgroundJobRunner, ExampleJob
+from bgjobs import BackgroundJobs, CustomBackgroundJobRunner, ExampleJob, run_background_job
 from bgjobs.exceptions import ConfigurationError
 from bgjobs.settings import Settings
 
@@ -213,11 +213,19 @@ def test_a_wrong_setting_is_told_when_the_extension_is_set_up_and_leaves_the_app
     assert "bgjobs" not in app.blueprints
 
 
-def test_a_backend_that_this_version_lacks_is_told_at_set_up():
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"BGJOBS_DATABASE_URI": "sqlite:///jobs.db"}, "Set BGJOBS_DATABASE_URI to a PostgreSQL"),
+        ({"BGJOBS_DATABASE_URI": "postgresql+psycopg://nobody@127.0.0.1:1/x"}, "Set BGJOBS_BROKER_URL"),
+    ],
+)
+def test_what_celery_cannot_work_with_is_refused_before_anything_is_written(settings, said):
     app = Flask("a_site")
-    app.config["BGJOBS_BACKEND"] = "celery"
-    with pytest.raises(ConfigurationError, match="no backend 'celery'"):
-        BackgroundJobs(app)
+    app.config.update(BGJOBS_BACKEND="celery", **settings)
+    BackgroundJobs(app).approve(ExampleJob)
+    with app.app_context(), pytest.raises(ConfigurationError, match=said):
+        run_background_job(ExampleJob, "run")
 
 
 def test_the_extension_is_set_up_once():

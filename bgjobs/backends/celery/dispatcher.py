@@ -6,7 +6,7 @@ It looks at the table, so nothing depends on the process that dispatched a job, 
 from __future__ import annotations
 
 import contextlib
-import select
+import selectors
 import threading
 import time
 from collections import defaultdict
@@ -24,10 +24,11 @@ from bgjobs.exceptions import BackendUnavailable
 from bgjobs.leadership import Leadership
 from bgjobs.outbox import Letter, Waiting
 from bgjobs.supervisor.doorbell import DISPATCHER, Doorbell, ring
+from bgjobs.supervisor.listener import Listener
 
 LEASE = 5.0
 LOOK_INTERVAL = 0.25
-"""Seconds between two looks for due jobs where nobody rings: one that was dispatched on another host."""
+"""Seconds between two looks for due jobs: a retry, or one that was dispatched on another host and not rung for."""
 TIDY_INTERVAL = 1.0
 LOST_AFTER = 5.0
 """Seconds after which a message that is in no queue any more, and whose job nobody has claimed, was lost."""
@@ -46,7 +47,9 @@ class Dispatcher:
         self._postman = postman
         self._on_look = on_look
         self._leadership = Leadership(database, "dispatcher", LEASE)
+        self._selector = selectors.DefaultSelector()
         self._doorbell = Doorbell(folder, DISPATCHER)
+        self._listener = Listener(database.url, self._selector, lambda: None)
         self._windows: defaultdict[str, Window] = defaultdict(Window)
         self._leads = self._has_more = self._complained = False
         self._renew_at = self._tidy_at = 0.0
@@ -76,10 +79,7 @@ class Dispatcher:
         if now >= self._renew_at:
             self._leads = self._leadership.is_ours()
             self._renew_at = now + LEASE / 4
-            if self._leads and not self._doorbell.is_open:
-                self._doorbell.open()
-            elif not self._leads:
-                self._doorbell.close()
+            self._listen() if self._leads else self._stop_listening()
         if now >= self._tidy_at:
             self._tidy_at = now + TIDY_INTERVAL
             self._on_look()
@@ -142,10 +142,23 @@ class Dispatcher:
         if self._leads and self._has_more:
             seconds = _BUSY_INTERVAL
         if self._doorbell.is_open:
-            if select.select([self._doorbell], [], [], seconds)[0]:
-                self._doorbell.silence()
+            for key, _ in self._selector.select(seconds):
+                key.data()
         else:
             self._stopping.wait(seconds)
+
+    def _listen(self) -> None:
+        """Hear of what is dispatched on this host, and on PostgreSQL on any other."""
+        if not self._doorbell.is_open:
+            self._doorbell.open()
+            self._selector.register(self._doorbell, selectors.EVENT_READ, self._doorbell.silence)
+        self._listener.keep_up()
+
+    def _stop_listening(self) -> None:
+        self._listener.close()
+        if self._doorbell.is_open:
+            self._selector.unregister(self._doorbell)
+            self._doorbell.close()
 
     def _complain(self, error: Exception) -> None:
         if not self._complained:
@@ -155,7 +168,8 @@ class Dispatcher:
         self._stopping.wait(_PAUSE)
 
     def _leave(self) -> None:
-        self._doorbell.close()
+        self._stop_listening()
+        self._selector.close()
         if self._leads:
             with contextlib.suppress(BackendUnavailable):
                 self._leadership.give_up()

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from bgjobs.models import CANCELLED, COMPLETED, ENDED, FAILED, PENDING, RUNNING
+from bgjobs.models import CANCELLED, COMPLETED, ENDED, FAILED, PENDING, RUNNING, SUPERVISED
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def offers(job: Row[Any], kill_grace: float) -> list[Offer]:
 
 
 def _of_a_running_job(job: Row[Any], kill_grace: float) -> list[Offer]:
-    stopping, separate = job.cancel_requested_at is not None, job.backend == "local"
+    stopping, separate = job.cancel_requested_at is not None, job.backend in SUPERVISED
     found = []
     if not stopping:
         ladder = f"It gets SIGTERM, then SIGKILL if it still runs after {kill_grace:g} s."

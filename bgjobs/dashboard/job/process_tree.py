@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from bgjobs.dashboard import formats
-from bgjobs.models import RUNNING
+from bgjobs.models import RUNNING, SUPERVISED
 from bgjobs.processes.family import Family, Member, family_of
 from bgjobs.processes.identity import ProcessIdentity
 from bgjobs.redaction import MASK, Redactor, escape
@@ -82,7 +82,7 @@ def process_tree(
     job: Row[Any], redactor: Redactor, secrets: set[str], looks: Looks = _looks
 ) -> ProcessTree | None:
     """The processes of a job that runs in one of its own, on this host; None for any other."""
-    if job.status != RUNNING or job.backend != "local":
+    if job.status != RUNNING or job.backend not in SUPERVISED:
         return None
     look = looks.look(ProcessIdentity(job.host, job.boot_id, job.pid_namespace, job.pid, job.process_started))
     if look.family is None:
