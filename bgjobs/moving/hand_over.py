@@ -40,7 +40,7 @@ def hand_over(source: Store, transfer: Transfer, destination: str, batch: int) -
 
 
 def recover_lost(source: Store) -> None:
-    """See to running jobs whose process is gone: perhaps no supervisor does that any more."""
+    """See to running jobs whose process on this host is gone: perhaps no supervisor does that any more."""
     with source.changing() as changes:
         gone = survey(changes.connection, (), lambda connection: None).gone
         changes.finish([(job, lost(job, Traces(), Outcome("lost"))) for job, _, _ in gone])

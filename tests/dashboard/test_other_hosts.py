@@ -66,6 +66,7 @@ def test_a_host_that_is_heard_of(site: Site) -> None:
     words = page.one("section", **{"aria-labelledby": "hosts-title"}).words
     assert "web-2<b> 4711 3" in words
     assert "at work" in words
+    assert "the hosts below run the jobs" in page.one("section", **{"aria-labelledby": "supervisor-title"}).words
     assert "on web-2<b>" in page.one("tr", id=f"job-{job_id}").words
     assert why(site.state, job_id)[0].words.startswith("It runs on web-2<b>, and was started")
     output = site.app.test_cli_runner().invoke(args=["bgjobs", "status"]).output

@@ -27,12 +27,16 @@ class Machine:
     command: str = ""
 
 
-def machine(state: AppState, running_pids: Collection[int], now: datetime) -> Machine:
+def machine(
+    state: AppState, running_pids: Collection[int], now: datetime, elsewhere: Iterable[Elsewhere] = ()
+) -> Machine:
     if state.settings.backend == "inline":
         return Machine(absence="Jobs run in the process that dispatches them, so there is no supervisor.")
     status = last_status(state.folder)
     judgement = "gone" if status is None else status.identity.judge()
     if status is None or judgement == "gone":
+        if any(item.is_heard_of for item in elsewhere):
+            return Machine(absence="None is running on this host; the hosts below run the jobs.")
         if state.settings.autostart:
             return Machine(absence="None is running. One comes with the next job, and leaves when it is idle.")
         return Machine(

@@ -35,7 +35,7 @@ def show_processes() -> ResponseReturnValue:
     silent = {item.name for item in elsewhere if not item.is_heard_of}
     hosts = others(elsewhere, seen.now)
     table = running_table(found, silent, seen.state.redactor, seen.state.settings.kill_grace, seen.now)
-    runs = machine(seen.state, local_pids(found), seen.now)
+    runs = machine(seen.state, local_pids(found), seen.now, elsewhere)
     # What a process uses is on no row: so the tag is made of what is shown, but for the words of the clock.
     started = [fact.moment.iso for fact in runs.supervisor if fact.moment]
     texts = [[fact.text for fact in facts] for facts in (runs.supervisor, runs.fork_server)]
