@@ -92,8 +92,10 @@ def test_nothing_is_armed_where_nobody_asked_for_it() -> None:
     assert not ARMED
 
 
-def test_each_point_of_the_table_stands_once_in_the_code_and_costs_nothing_there() -> None:
+def test_each_point_of_the_table_stands_in_the_code_and_costs_nothing_there() -> None:
     code = "\n".join(path.read_text() for path in PACKAGE.rglob("*.py"))
     guarded = re.findall(r'if ARMED(?: and \w+)?:\n\s+reach\("([\w.]+)"\)', code)
-    assert sorted(guarded) == sorted(POINTS.keys() - {"run.mid"})
+    # A caller commits in a transaction of ours or in one of its own.
+    twice = [name for name in POINTS if name.startswith("enqueue.")]
+    assert sorted(guarded) == sorted([*(POINTS.keys() - {"run.mid"}), *twice])
     assert code.count(" reach(") == len(guarded) + 1  # and its definition
