@@ -9,7 +9,7 @@ the application, the runner, the class and the database are of our own.
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,13 +37,20 @@ class Nothing:
 
 
 def rehearse(config: JobProcessConfig) -> None:
-    """Run the job as often as it takes, and leave everything as it was."""
+    """Run the job as often as it takes, and leave everything as it was.
+
+    It only makes the jobs quicker: where there is no folder to write to, it is left out.
+    """
+    with suppress(OSError), TemporaryDirectory() as folder:
+        _rehearse_in(StateFolder(folder), config)
+
+
+def _rehearse_in(folder: StateFolder, config: JobProcessConfig) -> None:
     standard = [(descriptor, os.dup(descriptor)) for descriptor in (1, 2)]  # a job's output takes their places
     try:
         with ExitStack() as stack:
             for signal in (appcontext_pushed, appcontext_tearing_down, appcontext_popped):
                 stack.enter_context(signal.muted())  # the host may listen to every application
-            folder = StateFolder(stack.enter_context(TemporaryDirectory()))
             Path(folder.output).mkdir()
             state = _own_state()
             for number in range(_TIMES):
