@@ -45,7 +45,8 @@ def status_command(as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    click.echo("No supervisor is running; it comes with the next job." if supervisor is None else _describe(told))
+    comes = "it comes with the next job" if state.settings.autostart else "start one: flask bgjobs supervise"
+    click.echo(f"No supervisor is running; {comes}." if supervisor is None else _describe(told))
     for message in (told or {}).get("warning"), (told or {}).get("app_error"):
         if message:
             click.echo(escape_lines(message), err=True)

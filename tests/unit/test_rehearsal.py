@@ -20,7 +20,6 @@ def test_without_a_folder_to_write_to_it_is_left_out(monkeypatch: pytest.MonkeyP
         raise FileNotFoundError("no usable temporary directory found")
 
     monkeypatch.setattr(rehearsal, "TemporaryDirectory", nowhere)
-    rehearsal.rehearse(
-        JobProcessConfig(AppLocation.from_json({}), Expected("shop", ""), StateFolder(str(tmp_path)), 1)
-    )
+    location = AppLocation((), (), (), str(tmp_path), ())
+    rehearsal.rehearse(JobProcessConfig(location, Expected("shop", ""), StateFolder(str(tmp_path)), 1))
     assert tried
