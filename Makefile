@@ -39,8 +39,7 @@ bench: $(STAMP)
 # with smaller numbers.
 faults: $(STAMP)
 	PYTHONPATH=tests $(BIN)/python tests/processes/measure_faults.py $(ROUNDS)
-	$(BIN)/python tests/processes/measure_faults.py $(ROUNDS)
-	$(BIN)/python tests/processes/measure_memory.py
+	PYTHONPATH=tests $(BIN)/python tests/processes/measure_memory.py
 	BGJOBS_EXAMPLES=500 BGJOBS_RACES=1000 BGJOBS_LINES=10000 BGJOBS_DISPATCHES=10000 $(BIN)/python -m pytest -q -n0 \
 		tests/unit/test_state_machine.py tests/unit/test_store.py tests/unit/test_log_files.py \
 		tests/unit/test_many_threads.py

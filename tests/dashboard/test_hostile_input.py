@@ -140,6 +140,24 @@ def test_text_adds_no_element_and_no_attribute(make_site: Callable[..., Site], t
 
 
 @pytest.mark.parametrize("text", CORPUS)
+def test_the_example_is_harmless_whatever_it_is_given(make_site: Callable[..., Site], text: str) -> None:
+    """S36: what people try out first, and with what."""
+    site = make_site(BGJOBS_BACKEND="inline")
+    calls = {
+        "run": {"to": text, "nested": [{"deep": text}]},
+        "slow": {"seconds": -1, "steps": -5},
+        "fail": {"message": text},
+        "flaky": {"failures": text},
+    }
+    for method, parameters in calls.items():
+        job_id = site.dispatch(method, parameters, max_retries=0)
+        assert site.row(job_id).status == ("completed" if method in ("run", "slow") else "failed"), method
+        response = site.get(f"/dashboard/jobs/{job_id}")
+        assert response.status_code == 200
+        assert "\x1b" not in response.text
+
+
+@pytest.mark.parametrize("text", CORPUS)
 def test_what_was_searched_for_is_echoed_as_text(site: Site, text: str) -> None:
     site.dispatch()
     query = urlencode({"q": text})

@@ -12,6 +12,8 @@ from census import descriptors, zombies
 from real_site import RealSite
 from waiting import until
 
+from bgjobs.database import Database
+
 # Should a test die without its teardown, its processes are gone a little later.
 IDLE_TIMEOUT = 20
 # Long enough for a stop on a busy machine, short enough for a test of what comes after it.
@@ -35,3 +37,12 @@ def real_site(folder: Path, database: Path, settings: dict[str, Any]) -> Iterato
     assert not zombies()
     # Another test's site may have been closed in the meantime, so fewer are fine.
     until(lambda: not set(descriptors()) - before, 1, what=f"no descriptor more than {before}: {descriptors()}")
+
+
+def empty_database_in(folder: Path) -> Path:
+    """The file of a database that has our tables and no rows: what a site begins with."""
+    file = folder / "empty.db"
+    database = Database(f"sqlite:///{file}")
+    database.migrate()
+    database.dispose()
+    return file

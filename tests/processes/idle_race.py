@@ -18,11 +18,10 @@ from pathlib import Path
 from unittest.mock import patch
 
 import warm_start
-from clean_end import real_site
+from clean_end import empty_database_in, real_site
 from real_site import RealSite
 from waiting import monotonic
 
-from bgjobs.database import Database
 from bgjobs.processes import launch
 
 # Seconds after a job, at the latest, that the next one comes; the supervisor leaves after half of them.
@@ -51,10 +50,8 @@ def main(rounds: int) -> None:
     logging.getLogger("bgjobs").setLevel(logging.WARNING)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        database = Database(f"sqlite:///{folder / 'empty.db'}")
-        database.migrate()
-        database.dispose()
-        with real_site(folder, folder / "empty.db", SETTINGS) as site:
+        empty = empty_database_in(folder)
+        with real_site(folder, empty, SETTINGS) as site:
             took, supervisors = race(site, rounds)
     print(json.dumps({"took": took, "supervisors": supervisors}))
 

@@ -26,13 +26,11 @@ from typing import Any
 import host_faults
 import idle_race
 from census import exists
-from clean_end import real_site
+from clean_end import empty_database_in, real_site
 from cluster import cluster_on
 from databases import SERVERS, answers, own_database
 from real_site import RealSite, died_within, moment_of
 from waiting import monotonic, until
-
-from bgjobs.database import Database
 
 ROUNDS = 20
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
@@ -269,11 +267,9 @@ def of_one_host(rounds: int) -> bool:
     rows, missed = [], False
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        database = Database(f"sqlite:///{folder / 'empty.db'}")
-        database.migrate()
-        database.dispose()
+        empty = empty_database_in(folder)
         for number, fault in enumerate((*FAULTS, IDLE_EXIT)):
-            with fresh_site(folder / f"site{number}", folder / "empty.db", fault.settings) as site:
+            with fresh_site(folder / f"site{number}", empty, fault.settings) as site:
                 if fault is IDLE_EXIT:
                     times, _ = idle_race.race(site, rounds * IDLE_EXITS_A_ROUND)
                 else:
@@ -290,11 +286,9 @@ def of_several_hosts(rounds: int) -> bool:
     rows, missed = [], False
     with tempfile.TemporaryDirectory() as name, own_database("postgresql", "faults") as url:
         folder = Path(name)
-        database = Database(f"sqlite:///{folder / 'empty.db'}")
-        database.migrate()
-        database.dispose()
+        empty = empty_database_in(folder)
         (folder / "site").mkdir()
-        with cluster_on(url, folder / "site", folder / "empty.db") as cluster:
+        with cluster_on(url, folder / "site", empty) as cluster:
             for fault in FAULTS_OF_HOSTS:
                 times = [fault.measure(cluster) for _ in range(rounds)]
                 missed = missed or not fault.kept(times)

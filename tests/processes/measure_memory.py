@@ -10,10 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from clean_end import real_site
+from clean_end import empty_database_in, real_site
 from test_soak import ROUND, footprint_at_rest, run_round
-
-from bgjobs.database import Database
 
 JOBS = 100_000
 # What the first jobs touch for the first time is no growth.
@@ -25,10 +23,8 @@ def main(jobs: int) -> None:
     logging.getLogger("bgjobs").setLevel(logging.WARNING)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        database = Database(f"sqlite:///{folder / 'empty.db'}")
-        database.migrate()
-        database.dispose()
-        with real_site(folder, folder / "empty.db", {}) as site:
+        empty = empty_database_in(folder)
+        with real_site(folder, empty, {}) as site:
             rounds = max(jobs // ROUND, LOOKS)
             for _ in range(WARM_UP // ROUND):
                 run_round(site)
