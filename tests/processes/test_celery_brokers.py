@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,7 +27,7 @@ class Newer:
 @pytest.fixture(scope="module")
 def redis() -> Iterator[Redis]:
     if (lack := missing("redis")) is not None:
-        pytest.skip(lack)
+        pytest.fail(lack) if os.environ.get("BGJOBS_REQUIRE_SERVERS") else pytest.skip(lack)
     with own_redis(free_port()) as server:
         yield server
 
