@@ -96,6 +96,8 @@ def test_a_link_in_the_place_of_a_file(make_warm_site: MakeSite, victim: Path, n
     job = site.dispatch("Plain.nothing")
     if name == "status.json.new":  # it is not needed for the work
         site.wait(job)
+    else:  # who dispatches while one starts that will refuse relies on that one
+        site.until(lambda: not site.processes(), what="the supervisor has refused")
     place.unlink(missing_ok=True)
     site.run("Plain.nothing")
     site.wait(job)
